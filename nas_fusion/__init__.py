@@ -1,0 +1,1 @@
+"""Neural architecture search over multimodal fusion, as an Optuna plug-in."""

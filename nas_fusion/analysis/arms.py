@@ -1,0 +1,97 @@
+"""Arms: what is compared with what. Plain data that tables, figures, diagnosis and report read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nas_fusion.analysis.landscape import Landscape
+from nas_fusion.record import Evaluation, Predictions
+from nas_fusion.space import Configuration, SearchSpace
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A search, or a reference model, and what came of it.
+
+    Attributes:
+        name: The sampler's name (`sfsa`) or the reference's (`late_fusion`).
+        title: A few words for tables.
+        value: Validation loss that the arm itself reached, in nats.
+        validation: Predictions of the validation subjects.
+        evaluations: Evaluations that the search used, in the order of their trials, baseline first; for a reference those it consists of.
+        is_search: Whether the arm is a search rather than a reference.
+        study: The study's name, `None` for a reference.
+        path: Accepted configurations in order, beginning with the baseline; empty for a reference.
+        best: What was selected, `None` for a reference.
+        parents: For each of `evaluations` its parent in the search tree (`None` for a root).
+        trained: Trainings that this arm caused.
+        reused: Evaluations that the store answered.
+        in_vain: Evaluations speculated in vain: trained, but not used by the search.
+        test: Predictions of the test subjects, `None` as long as they are untouched.
+        landscape_value: Loss of `best` on the common landscape, `None` without one.
+        regret: `landscape_value` minus the landscape's optimum.
+        share_of_exhaustive: Evaluations over the number of all configurations, the baseline included.
+        ours: Whether the arm is an addition of ours, not one of the paper's.
+    """
+
+    name: str
+    title: str
+    value: float
+    validation: Predictions
+    evaluations: tuple[Evaluation, ...] = ()
+    is_search: bool = True
+    study: str | None = None
+    path: tuple[Configuration, ...] = ()
+    best: Configuration | None = None
+    parents: tuple[Configuration | None, ...] = ()
+    trained: int = 0
+    reused: int = 0
+    in_vain: int = 0
+    test: Predictions | None = None
+    landscape_value: float | None = None
+    regret: float | None = None
+    share_of_exhaustive: float | None = None
+    ours: bool = False
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All arms of one `compare` (or the one arm of a `search`) on one cohort.
+
+    Attributes:
+        space: The search space.
+        cohort: Name and provenance of the cohort: `name`, `subjects`, `classes`, `modalities`, `fingerprint`, `floors` (name to
+            provable validation loss in nats, such as `late_fusion`; empty where none is known) and whatever else it records.
+        arms: Searches first, then references.
+        inherit: The rule of inheritance that the searches used.
+        command: The command line that makes this comparison again.
+        landscape: Every configuration's loss by one rule, `None` where it was not trained.
+        landscape_inherit: That rule.
+        trained_for_search: Trainings that served a search.
+        trained_for_audit: Trainings that only served the comparison (references, configurations for the landscape).
+        settings: Seed, folds, plan, device, versions: JSON-compatible, for the report's last section.
+    """
+
+    space: SearchSpace
+    cohort: Mapping[str, Any]
+    arms: tuple[Arm, ...]
+    inherit: str
+    command: str
+    landscape: Landscape | None = None
+    landscape_inherit: str | None = None
+    trained_for_search: int = 0
+    trained_for_audit: int = 0
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def arm(self, name: str) -> Arm:
+        """Return the arm of a name.
+
+        Raises:
+            ValueError: If there is none.
+        """
+        for arm in self.arms:
+            if arm.name == name:
+                return arm
+        raise ValueError(f"`name` must be one of {[arm.name for arm in self.arms]}, but got {name!r}.")

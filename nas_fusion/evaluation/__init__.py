@@ -1,0 +1,1 @@
+"""The evaluation worker: trains every candidate of every search space."""

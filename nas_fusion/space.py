@@ -1,0 +1,288 @@
+"""Search spaces and configurations: the pure combinatorics that samplers, analysis and worker share."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import optuna
+    from torch import nn
+
+    from nas_fusion.cohorts import Inputs
+    from nas_fusion.evaluation.stage import Reference, Stage
+
+
+class Configuration(Mapping[str, str]):
+    """One choice for every parameter of a search space: immutable, hashable, JSON in and out.
+
+    Example:
+        >>> configuration = Configuration({"layer1": "none", "layer2": "mmtm"})
+        >>> configuration["layer2"]
+        'mmtm'
+        >>> configuration.replace(layer1="mmtm").to_json()
+        '{"layer1": "mmtm", "layer2": "mmtm"}'
+    """
+
+    __slots__ = ("_choices", "_hash")
+
+    def __init__(self, choices: Mapping[str, str]) -> None:
+        self._choices = MappingProxyType(dict(choices))
+        self._hash = hash(frozenset(self._choices.items()))
+
+    def __getitem__(self, parameter: str) -> str:
+        return self._choices[parameter]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._choices)
+
+    def __len__(self) -> int:
+        return len(self._choices)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return dict(self._choices) == dict(other) if isinstance(other, Mapping) else NotImplemented
+
+    def __repr__(self) -> str:
+        return f"Configuration({dict(self._choices)})"
+
+    def __reduce__(self) -> tuple[type[Configuration], tuple[dict[str, str]]]:
+        return Configuration, (dict(self._choices),)
+
+    def replace(self, **choices: str) -> Configuration:
+        """Return a copy with some choices changed.
+
+        Raises:
+            ValueError: If a parameter is not one of this configuration's.
+        """
+        return self.with_choices(choices)
+
+    def with_choices(self, choices: Mapping[str, str]) -> Configuration:
+        """Return a copy with some choices changed; for parameter names that are no Python identifiers.
+
+        Raises:
+            ValueError: If a parameter is not one of this configuration's.
+        """
+        for parameter in choices:
+            if parameter not in self._choices:
+                raise ValueError(f"`choices` must name parameters among {list(self._choices)}, but got {parameter!r}.")
+        return Configuration({**self._choices, **choices})
+
+    def to_json(self) -> str:
+        """Return the configuration as a JSON object, parameters in their order."""
+        return json.dumps(dict(self._choices))
+
+    @classmethod
+    def from_json(cls, text: str) -> Configuration:
+        """Return the configuration that `to_json` wrote."""
+        return cls(json.loads(text))
+
+
+class SearchSpace:
+    """Ordered parameters, each a choice among strings of which the first means *off*.
+
+    A plain mapping from parameter to choices is a search space too, wherever only the combinatorics are needed. A space whose
+    configurations can be trained overrides `build` and `stages` (and `references`, where there is something to compare with).
+
+    Example:
+        >>> space = SearchSpace({"layer1": ["none", "mmtm"], "layer2": ["none", "mmtm"]})
+        >>> space.size
+        4
+        >>> dict(space.configuration(2))
+        {'layer1': 'none', 'layer2': 'mmtm'}
+
+    Args:
+        parameters:
+            Name to choices, at least two different ones each. The first choice is the parameter's *off* value.
+        inherit:
+            Where a candidate's weights come from unless a sampler or worker is told otherwise: `"parent"` (arXiv 2505.02467,
+            section III.D), `"baseline"` or `"none"`.
+
+    Raises:
+        ValueError: If there is no parameter, or a parameter has fewer than two or repeated choices.
+        TypeError: If a name or a choice is not a string.
+    """
+
+    inherit: str = "none"
+    name: str = "choices"
+
+    def __init__(self, parameters: Mapping[str, Sequence[str]], *, inherit: str | None = None) -> None:
+        if not parameters:
+            raise ValueError("`parameters` must name at least one parameter, but got none.")
+        for parameter, choices in parameters.items():
+            _check_parameter(parameter, choices)
+        self.parameters: Mapping[str, tuple[str, ...]] = MappingProxyType({p: tuple(c) for p, c in parameters.items()})
+        self._position = {p: {choice: i for i, choice in enumerate(c)} for p, c in self.parameters.items()}
+        self.baseline = Configuration({p: c[0] for p, c in self.parameters.items()})
+        self.size = math.prod(len(c) for c in self.parameters.values())
+        if inherit is not None:
+            self.inherit = check_inherit(inherit)
+
+    @classmethod
+    def of(cls, space: SearchSpace | Mapping[str, Sequence[str]]) -> SearchSpace:
+        """Return a search space as it is, and a plain mapping of choices as a search space."""
+        return space if isinstance(space, SearchSpace) else SearchSpace(space)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({ {p: list(c) for p, c in self.parameters.items()} })"
+
+    def options(self) -> dict[str, Any]:
+        """Return what must be given to `load_space` to get this space again: JSON-compatible keyword arguments."""
+        return {"parameters": {p: list(c) for p, c in self.parameters.items()}}
+
+    # --- the index: mixed radix, the first parameter varies fastest, index 0 is the baseline ---
+
+    def configuration(self, index: int) -> Configuration:
+        """Return the configuration of an index in `range(size)`.
+
+        Raises:
+            ValueError: If the index is out of range.
+        """
+        if not 0 <= index < self.size:
+            raise ValueError(f"`index` must be in [0, {self.size}), but got {index}.")
+        choices = {}
+        for parameter, values in self.parameters.items():
+            index, digit = divmod(index, len(values))
+            choices[parameter] = values[digit]
+        return Configuration(choices)
+
+    def index(self, configuration: Mapping[str, str]) -> int:
+        """Return the index of a configuration: the inverse of `configuration`.
+
+        Raises:
+            ValueError: If it is not a configuration of this space.
+        """
+        self.check(configuration)
+        index, radix = 0, 1
+        for parameter, position in self._position.items():
+            index += radix * position[configuration[parameter]]
+            radix *= len(position)
+        return index
+
+    def configurations(self) -> Iterator[Configuration]:
+        """Yield every canonical configuration once, by index."""
+        for index in range(self.size):
+            configuration = self.configuration(index)
+            if self.canonical(configuration) == configuration:
+                yield configuration
+
+    def check(self, configuration: Mapping[str, str]) -> None:
+        """Raise unless a mapping is a configuration of this space.
+
+        Raises:
+            ValueError: If a parameter is missing, unknown, or has an unknown choice.
+        """
+        if configuration.keys() != self.parameters.keys():
+            raise ValueError(
+                f"`configuration` must choose exactly for {list(self.parameters)}, but got {list(configuration)}."
+            )
+        for parameter, choice in configuration.items():
+            if choice not in self._position[parameter]:
+                allowed = list(self.parameters[parameter])
+                raise ValueError(f"`configuration` must choose {parameter!r} from {allowed}, but got {choice!r}.")
+
+    # --- the lattice ---
+
+    def off(self, parameter: str) -> str:
+        """Return the choice that means that a parameter is off."""
+        return self.parameters[parameter][0]
+
+    def active(self, configuration: Mapping[str, str]) -> dict[str, str]:
+        """Return the choices of a configuration that are not off, in the space's order."""
+        return {p: configuration[p] for p in self.parameters if configuration[p] != self.off(p)}
+
+    def complete(self, choices: Mapping[str, str]) -> Configuration:
+        """Return the configuration with these choices, every other parameter off: the inverse of `active`.
+
+        Raises:
+            ValueError: If a parameter or a choice is unknown.
+        """
+        configuration = self.baseline.with_choices(choices)
+        self.check(configuration)
+        return configuration
+
+    def is_active(self, parameter: str, configuration: Mapping[str, str]) -> bool:
+        """Return whether a parameter has any effect given the other choices of a configuration. By default always."""
+        return True
+
+    def canonical(self, configuration: Mapping[str, str]) -> Configuration:
+        """Return the configuration with every parameter that has no effect set to off."""
+        current = Configuration({p: configuration[p] for p in self.parameters})
+        while True:
+            settled = Configuration({p: c if self.is_active(p, current) else self.off(p) for p, c in current.items()})
+            if settled == current:
+                return settled
+            current = settled
+
+    def forward_moves(self, configuration: Mapping[str, str]) -> list[Configuration]:
+        """Return the canonical configurations one move further: a parameter with effect goes from off to a choice."""
+        current = self.canonical(configuration)
+        return [
+            current.with_choices({parameter: choice})
+            for parameter, choices in self.parameters.items()
+            if current[parameter] == choices[0] and self.is_active(parameter, current)
+            for choice in choices[1:]
+        ]
+
+    def backward_moves(self, configuration: Mapping[str, str]) -> list[Configuration]:
+        """Return the canonical configurations one move back: a parameter goes back to off."""
+        current = self.canonical(configuration)
+        moves = (self.canonical(current.with_choices({p: self.off(p)})) for p in self.active(current))
+        return list(dict.fromkeys(moves))
+
+    # --- Optuna ---
+
+    def suggest(self, trial: optuna.trial.BaseTrial) -> Configuration:
+        """Declare every parameter on a trial, each by one `suggest_categorical`, and return the canonical configuration.
+
+        Names and choices are the same in every trial: Optuna's samplers, plots and importances need that.
+        """
+        return self.canonical({p: trial.suggest_categorical(p, choices) for p, choices in self.parameters.items()})
+
+    # --- the model: what a space that can be trained overrides ---
+
+    def build(self, configuration: Mapping[str, str], inputs: Inputs) -> nn.Module:
+        """Return the freshly initialised model of a configuration, drawn from torch's global generator.
+
+        Its `forward(inputs, present=None)` takes name to tensor `(batch, ...)` and a Boolean tensor `(batch, modalities)`, and
+        returns logits `(batch, classes)`.
+        """
+        raise TypeError(f"{type(self).__name__} describes choices only: it has no model to build.")
+
+    def stages(self, configuration: Mapping[str, str], inputs: Inputs) -> list[Stage]:
+        """Return the training stages of a configuration, in their order."""
+        raise TypeError(f"{type(self).__name__} describes choices only: it has no training stages.")
+
+    def references(self, inputs: Inputs) -> dict[str, Reference]:
+        """Return named models to compare with that are no single configurations, such as each modality alone."""
+        return {}
+
+
+INHERIT = ("parent", "baseline", "none")
+
+
+def check_inherit(inherit: str) -> str:
+    """Return a rule of inheritance if it is one.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    if inherit not in INHERIT:
+        raise ValueError(f"`inherit` must be one of {', '.join(INHERIT)}, but got {inherit!r}.")
+    return inherit
+
+
+def _check_parameter(parameter: str, choices: Sequence[str]) -> None:
+    if not isinstance(parameter, str):
+        raise TypeError(f"`parameters` must have strings for names, but got {parameter!r}.")
+    if isinstance(choices, str) or not all(isinstance(choice, str) for choice in choices):
+        raise TypeError(f"`parameters` must map {parameter!r} to a sequence of strings, but got {choices!r}.")
+    if len(choices) < 2 or len(set(choices)) < len(choices):
+        raise ValueError(
+            f"`parameters` must give {parameter!r} at least two different choices, but got {list(choices)}."
+        )
