@@ -70,9 +70,7 @@ def load(kind: str, name: str) -> Any:
         known = names(kind)
         close = difflib.get_close_matches(name, known, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise ValueError(
-            f"`{kind[:-1]}` must be one of {', '.join(known) or '(none is installed)'}, but got {name!r}.{hint}"
-        )
+        raise ValueError(f"`{kind[:-1]}` must be one of {', '.join(known) or '(none is installed)'}, but got {name!r}.{hint}")
     return _load_entry_point(kind, found)
 
 
@@ -103,7 +101,7 @@ def _describe(kind: str, name: str) -> Plugin:
 def _load_entry_point(kind: str, point: EntryPoint) -> Any:
     try:
         return point.load()
-    except Exception as failure:  # noqa: BLE001  a plug-in is foreign code: whatever it raises is reported with its origin
+    except Exception as failure:
         origin = f"{point.dist.name} {point.dist.version}" if point.dist else "an unknown distribution"
         raise ValueError(
             f"The {kind[:-1]} {point.name!r} ({point.value}, from {origin}) cannot be loaded: {type(failure).__name__}: {failure}"

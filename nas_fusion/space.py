@@ -178,9 +178,7 @@ class SearchSpace:
             ValueError: If a parameter is missing, unknown, or has an unknown choice.
         """
         if configuration.keys() != self.parameters.keys():
-            raise ValueError(
-                f"`configuration` must choose exactly for {list(self.parameters)}, but got {list(configuration)}."
-            )
+            raise ValueError(f"`configuration` must choose exactly for {list(self.parameters)}, but got {list(configuration)}.")
         for parameter, choice in configuration.items():
             if choice not in self._position[parameter]:
                 allowed = list(self.parameters[parameter])
@@ -283,6 +281,4 @@ def _check_parameter(parameter: str, choices: Sequence[str]) -> None:
     if isinstance(choices, str) or not all(isinstance(choice, str) for choice in choices):
         raise TypeError(f"`parameters` must map {parameter!r} to a sequence of strings, but got {choices!r}.")
     if len(choices) < 2 or len(set(choices)) < len(choices):
-        raise ValueError(
-            f"`parameters` must give {parameter!r} at least two different choices, but got {list(choices)}."
-        )
+        raise ValueError(f"`parameters` must give {parameter!r} at least two different choices, but got {list(choices)}.")

@@ -102,9 +102,7 @@ class Cohort:
         if len(set(self.subjects)) < n:
             raise ValueError("`subjects` must be unique ids, but some occur twice.")
         if not self.modalities or self.kinds.keys() != self.modalities.keys():
-            raise ValueError(
-                f"`kinds` must name each of the modalities {list(self.modalities)}, but got {list(self.kinds)}."
-            )
+            raise ValueError(f"`kinds` must name each of the modalities {list(self.modalities)}, but got {list(self.kinds)}.")
         for name, values in self.modalities.items():
             if len(values) != n:
                 raise ValueError(f"`modalities` must hold {n} subjects each, but {name!r} holds {len(values)}.")
@@ -113,9 +111,7 @@ class Cohort:
         ):
             raise ValueError(f"`labels` must be {n} indices of the {len(self.classes)} classes {list(self.classes)}.")
         if tuple(self.present.shape) != (n, len(self.modalities)):
-            raise ValueError(
-                f"`present` must have shape ({n}, {len(self.modalities)}), but got {tuple(self.present.shape)}."
-            )
+            raise ValueError(f"`present` must have shape ({n}, {len(self.modalities)}), but got {tuple(self.present.shape)}.")
         if self.groups is not None and len(self.groups) != n:
             raise ValueError(f"`groups` must name a group for each of the {n} subjects, but got {len(self.groups)}.")
 
@@ -125,9 +121,7 @@ class Cohort:
     @property
     def inputs(self) -> Inputs:
         """Shape and kind of each modality and the classes: what a search space builds from."""
-        described = (
-            Modality(name, self.kinds[name], tuple(values.shape[1:])) for name, values in self.modalities.items()
-        )
+        described = (Modality(name, self.kinds[name], tuple(values.shape[1:])) for name, values in self.modalities.items())
         return Inputs(tuple(described), self.classes)
 
     def positions(self, subjects: Sequence[str]) -> torch.Tensor:

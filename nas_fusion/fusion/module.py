@@ -29,9 +29,7 @@ class FusionModule(nn.Module, ABC):
     def __init__(self, channels: Sequence[int], *, spatial_dims: int = 3) -> None:
         super().__init__()
         if len(channels) < 2 or min(channels) < 1:
-            raise ValueError(
-                f"`channels` must give at least two streams at least one channel each, but got {list(channels)}."
-            )
+            raise ValueError(f"`channels` must give at least two streams at least one channel each, but got {list(channels)}.")
         if not 0 <= spatial_dims <= 3:
             raise ValueError(f"`spatial_dims` must be in [0, 3], but got {spatial_dims}.")
         self.channels = tuple(channels)
@@ -56,9 +54,7 @@ class FusionModule(nn.Module, ABC):
         for i, (feature, channels) in enumerate(zip(features, self.channels, strict=True)):
             if feature.ndim != 2 + self.spatial_dims or feature.shape[1] != channels:
                 axes = "".join(f", spatial_{k + 1}" for k in range(self.spatial_dims))
-                raise ValueError(
-                    f"`features[{i}]` must have shape (batch, {channels}{axes}), but got {tuple(feature.shape)}."
-                )
+                raise ValueError(f"`features[{i}]` must have shape (batch, {channels}{axes}), but got {tuple(feature.shape)}.")
 
 
 M = TypeVar("M", bound=type[FusionModule])
