@@ -1,1 +1,68 @@
-"""Neural architecture search over multimodal fusion, as an Optuna plug-in."""
+"""Neural architecture search over multimodal fusion, as an Optuna plug-in.
+
+Every public name is an attribute of this package. It is imported when it is first used, so that a sampler can be used in any
+Optuna script without torch or MONAI being loaded.
+"""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nas_fusion.analysis import Landscape
+    from nas_fusion.cohorts import Batch, Cohort, load_cohort
+    from nas_fusion.comparison import compare
+    from nas_fusion.evaluation import EvaluationWorker, Reference, Stage, TrainingPlan
+    from nas_fusion.fusion import FusionModule, FusionNetwork, Stream, build_module, register_module
+    from nas_fusion.history import parent_of
+    from nas_fusion.samplers import BeamSampler, ExhaustiveSampler, SFSASampler, load_sampler
+    from nas_fusion.space import Configuration, SearchSpace, load_space
+
+_HOMES = {
+    "space": ("Configuration", "SearchSpace", "load_space"),
+    "samplers": ("BeamSampler", "ExhaustiveSampler", "SFSASampler", "load_sampler"),
+    "history": ("parent_of",),
+    "fusion": ("FusionModule", "FusionNetwork", "Stream", "build_module", "register_module"),
+    "cohorts": ("Batch", "Cohort", "load_cohort"),
+    "evaluation": ("EvaluationWorker", "Reference", "Stage", "TrainingPlan"),
+    "analysis": ("Landscape",),
+    "comparison": ("compare",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Batch",
+    "BeamSampler",
+    "Cohort",
+    "Configuration",
+    "EvaluationWorker",
+    "ExhaustiveSampler",
+    "FusionModule",
+    "FusionNetwork",
+    "Landscape",
+    "Reference",
+    "SFSASampler",
+    "SearchSpace",
+    "Stage",
+    "Stream",
+    "TrainingPlan",
+    "build_module",
+    "compare",
+    "load_cohort",
+    "load_sampler",
+    "load_space",
+    "parent_of",
+    "register_module",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        return version("nas-fusion")
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'nas_fusion' has no attribute {name!r}")
+    return getattr(import_module(f"nas_fusion.{_HOME_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,7 +1,7 @@
 """One registry for everything that plugs in: modules, routers, spaces, samplers and cohorts.
 
-A plug-in is found in one of two ways: an installed distribution names it in an entry-point group (`nas_fusion.modules`, ...), or
-a running program registers it with a decorator. A broken plug-in never breaks the others: it is listed with the reason.
+A plug-in is found in one of two ways: an installed distribution names it in an entry-point group (`nas_fusion.modules`, ...),
+or a running program registers it with a decorator. A broken plug-in never breaks the others: it is listed with the reason.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def load(kind: str, name: str) -> Any:
     """Return the class or function that is the plug-in `name` of `kind`.
 
     Raises:
-        ValueError: If there is none of that name, or it cannot be imported; the message says which distribution brings it and why.
+        ValueError: If there is none of that name, or it cannot be imported; the message says whose it is and why.
     """
     _check_kind(kind)
     if name in _registered[kind]:
@@ -104,7 +104,8 @@ def _load_entry_point(kind: str, point: EntryPoint) -> Any:
     except Exception as failure:
         origin = f"{point.dist.name} {point.dist.version}" if point.dist else "an unknown distribution"
         raise ValueError(
-            f"The {kind[:-1]} {point.name!r} ({point.value}, from {origin}) cannot be loaded: {type(failure).__name__}: {failure}"
+            f"The {kind[:-1]} {point.name!r} ({point.value}, from {origin}) cannot be loaded: "
+            f"{type(failure).__name__}: {failure}"
         ) from failure
 
 

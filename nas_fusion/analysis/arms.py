@@ -20,7 +20,8 @@ class Arm:
         title: A few words for tables.
         value: Validation loss that the arm itself reached, in nats.
         validation: Predictions of the validation subjects.
-        evaluations: Evaluations that the search used, in the order of their trials, baseline first; for a reference those it consists of.
+        evaluations: Evaluations that the search used, in the order of their trials, baseline first; for a reference those that
+            it consists of.
         is_search: Whether the arm is a search rather than a reference.
         study: The study's name, `None` for a reference.
         path: Accepted configurations in order, beginning with the baseline; empty for a reference.

@@ -15,8 +15,8 @@ from nas_fusion import plugins
 class FusionModule(nn.Module, ABC):
     """Lets the streams of a network exchange information at one point.
 
-    A freshly built module is the identity, so that activating it never changes what a trained network computes: inheritance starts
-    from exactly the parent's loss.
+    A freshly built module is the identity, so that activating it never changes what a trained network computes: inheritance
+    starts from exactly the parent's loss.
 
     Args:
         channels: Channels of each stream's feature map at this point, at least two streams.
