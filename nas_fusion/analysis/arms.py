@@ -10,10 +10,15 @@ from nas_fusion.analysis.landscape import Landscape
 from nas_fusion.record import Evaluation, Predictions
 from nas_fusion.space import Configuration, SearchSpace
 
+BASELINE = "A_0"
+
 
 @dataclass(frozen=True)
 class Arm:
     """A search, or a reference model, and what came of it.
+
+    The baseline is an arm of its own beside the searches and references: its name is `BASELINE`, it is no search, its `best` is
+    the space's baseline and its one evaluation is that of the baseline. Figures and diagnosis compare everything with it.
 
     Attributes:
         name: The sampler's name (`sfsa`) or the reference's (`late_fusion`).
@@ -56,6 +61,12 @@ class Arm:
     share_of_exhaustive: float | None = None
     ours: bool = False
 
+    @property
+    def chosen(self) -> Evaluation | None:
+        """The evaluation of `best`: where it was evaluated more than once, the one whose value the arm reached."""
+        found = [evaluation for evaluation in self.evaluations if evaluation.configuration and evaluation.configuration == self.best]
+        return min(found, key=lambda evaluation: abs(evaluation.value - self.value), default=None)
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -85,6 +96,18 @@ class Comparison:
     trained_for_search: int = 0
     trained_for_audit: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def searches(self) -> tuple[Arm, ...]:
+        """The arms that are searches, in their order."""
+        return tuple(arm for arm in self.arms if arm.is_search)
+
+    @property
+    def baseline(self) -> Arm | None:
+        """The arm of the baseline A_0, or else a search that selected it; `None` where nothing predicted with it."""
+        named = [arm for arm in self.arms if arm.name == BASELINE]
+        selected = [arm for arm in self.arms if arm.best == self.space.baseline]
+        return next(iter(named + selected), None)
 
     def arm(self, name: str) -> Arm:
         """Return the arm of a name.
