@@ -83,7 +83,7 @@ def test_torch_and_monai_stay_in_their_rooms(module: str) -> None:
 
 def test_no_import_cycles() -> None:
     graph = {name: {other for other in FILES if other in seen and other != name} for name, seen in FILES.items()}
-    # A package's `__init__` re-exports its files; files that import a sibling through it would be a cycle, and are found as one.
+    # A package's `__init__` re-exports its files: a file that imports a sibling through it closes a cycle.
     visiting: list[str] = []
     done: set[str] = set()
 
