@@ -1,1 +1,30 @@
-"""."""
+"""Analysis: comparisons as tables, landscapes, paired statistics and a diagnosis in words. No torch here."""
+
+from nas_fusion.analysis.arms import BASELINE, Arm, Comparison
+from nas_fusion.analysis.bootstrap import Estimate, bootstrap_scores
+from nas_fusion.analysis.diagnosis import diagnose
+from nas_fusion.analysis.findings import Finding, findings_markdown, findings_text
+from nas_fusion.analysis.landscape import Landscape
+from nas_fusion.analysis.paired import PairedDifference, chance_of_acceptance, paired_difference, subject_differences
+from nas_fusion.analysis.planted import synergy_landscape
+from nas_fusion.analysis.tables import comparison_table, plain_table
+
+__all__ = [
+    "BASELINE",
+    "Arm",
+    "Comparison",
+    "Estimate",
+    "Finding",
+    "Landscape",
+    "PairedDifference",
+    "bootstrap_scores",
+    "chance_of_acceptance",
+    "comparison_table",
+    "diagnose",
+    "findings_markdown",
+    "findings_text",
+    "paired_difference",
+    "plain_table",
+    "subject_differences",
+    "synergy_landscape",
+]

@@ -64,7 +64,9 @@ class Arm:
     @property
     def chosen(self) -> Evaluation | None:
         """The evaluation of `best`: where it was evaluated more than once, the one whose value the arm reached."""
-        found = [evaluation for evaluation in self.evaluations if evaluation.configuration and evaluation.configuration == self.best]
+        found = [
+            evaluation for evaluation in self.evaluations if evaluation.configuration and evaluation.configuration == self.best
+        ]
         return min(found, key=lambda evaluation: abs(evaluation.value - self.value), default=None)
 
 

@@ -1,0 +1,58 @@
+"""The next command to try: the command of a comparison with something changed."""
+
+from __future__ import annotations
+
+import shlex
+
+from nas_fusion.analysis.arms import Comparison
+
+_WORDS = ("nas-fusion", "python", "python3", "-m", "nas_fusion")
+
+
+def next_command(comparison: Comparison, options: dict[str, str], *, verb: str | None = None) -> str:
+    """Return the comparison's command with some options changed.
+
+    A study is never continued with other settings, so the command names a study of its own.
+
+    Args:
+        comparison: Made by a command, or else by a program: then a command of the same space is returned.
+        options: Such as `{"--folds": "5"}`; they replace those of the same name.
+        verb: `search` or `compare`, `None` for the same one.
+    """
+    words = shlex.split(comparison.command)
+    head = [word for word in words[:3] if word.rsplit("/", 1)[-1] in _WORDS]
+    words = words[len(head) :] or ["compare", comparison.space.name]
+    if verb is not None:
+        words[0] = verb
+        words = _without(words, "--sampler" if verb == "compare" else "--samplers")
+    for option, value in (options | _study(words, options)).items():
+        words = [*_without(words, option), option, value]
+    return shlex.join(["nas-fusion", *words])
+
+
+def _study(words: list[str], options: dict[str, str]) -> dict[str, str]:
+    if not options:
+        return {}
+    parts = [_value(words, "--study") or "", *(part for pair in options.items() for part in pair)]
+    return {"--study": "-".join(part.strip("-").replace("=", "-").replace(",", "-") for part in parts if part)}
+
+
+def _value(words: list[str], option: str) -> str | None:
+    for position, word in enumerate(words):
+        if word == option and position + 1 < len(words):
+            return words[position + 1]
+        if word.startswith(f"{option}="):
+            return word.partition("=")[2]
+    return None
+
+
+def _without(words: list[str], option: str) -> list[str]:
+    kept, skip = [], False
+    for word in words:
+        if skip:
+            skip = False
+        elif word == option:
+            skip = True
+        elif not word.startswith(f"{option}="):
+            kept.append(word)
+    return kept

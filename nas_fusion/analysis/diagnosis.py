@@ -1,0 +1,161 @@
+"""The diagnosis: failure signatures of a search, each in a plain sentence with likely causes and the next command to try."""
+
+from __future__ import annotations
+
+from nas_fusion.analysis.advice import next_command
+from nas_fusion.analysis.arms import Arm, Comparison
+from nas_fusion.analysis.diagnosis_of_cohort import above_or_below_floors, noisy_modality
+from nas_fusion.analysis.diagnosis_of_folds import folds_disagree
+from nas_fusion.analysis.diagnosis_of_search import how_far_from_optimum
+from nas_fusion.analysis.findings import Finding
+from nas_fusion.analysis.gain import NEGLIGIBLE, Gain, gain_of
+from nas_fusion.analysis.naming import chosen_points, points
+from nas_fusion.analysis.paired import PairedDifference, chance_of_acceptance, paired_difference
+
+
+def diagnose(comparison: Comparison) -> list[Finding]:
+    """Return what a reader should know of a comparison, the verdict first: does cross-modal fusion pay?
+
+    The verdict is that of the first search. The failure signatures follow: late fusion wins, one modality is much noisier,
+    losses beyond the provable floors, folds that disagree, a greedy search that is trapped.
+
+    Raises:
+        ValueError: If the comparison holds no search.
+    """
+    if not comparison.searches:
+        raise ValueError(f"`comparison` must hold a search, but got {[arm.name for arm in comparison.arms]}.")
+    arm = comparison.searches[0]
+    found = [_verdict(comparison, arm)]
+    for family in (_against_late_fusion, above_or_below_floors, noisy_modality, folds_disagree):
+        found += family(comparison, arm)
+    for search in comparison.searches:
+        found += how_far_from_optimum(comparison, search)
+    return found + _what_is_not_known(comparison)
+
+
+def _verdict(comparison: Comparison, arm: Arm) -> Finding:
+    if arm.best == comparison.space.baseline:
+        return _baseline_selected(comparison, arm)
+    gain = gain_of(comparison, arm)
+    if gain is None:
+        return _not_judged(comparison, arm)
+    if gain.confirmed:
+        return _fusion_pays(comparison, arm, gain)
+    return _not_confirmed_on_test(comparison, arm, gain) if gain.selected else _brings_nothing(comparison, arm, gain)
+
+
+def _fusion_pays(comparison: Comparison, arm: Arm, gain: Gain) -> Finding:
+    chosen = chosen_points(comparison.space, arm)
+    test = "" if gain.test is None else f"; on the untouched test subjects {_difference(gain.test)}"
+    sentence = (
+        f"Cross-modal fusion pays: {arm.title} chose {chosen}, whose loss is lower than the baseline's "
+        f"for the same validation subjects by {_difference(gain.validation)}{test}."
+    )
+    return Finding("fusion_pays", sentence, level="good")
+
+
+def _baseline_selected(comparison: Comparison, arm: Arm) -> Finding:
+    others = [e for e in arm.evaluations if e.configuration not in (None, comparison.space.baseline)]
+    best = min(others, key=lambda e: e.value, default=None)
+    nearest = ""
+    if best is not None and best.configuration is not None:
+        name = points(comparison.space, best.configuration)
+        nearest = f" The nearest of {len(others)} candidates, {name}, has {best.value:.3f} nats, the baseline {arm.value:.3f}."
+    return Finding(
+        "baseline_selected",
+        f"Fusion brings nothing here: {arm.title} kept the baseline, where only the logits meet.{nearest}",
+        (
+            "the modalities suffice side by side: there is no interaction between them that the label depends on",
+            "the fusion module is badly tuned or of the wrong kind",
+            "training was too short for a new module to earn its place",
+        ),
+        next_command(comparison, {"--module": "mmtm,concat_conv"}),
+    )
+
+
+def _brings_nothing(comparison: Comparison, arm: Arm, gain: Gain) -> Finding:
+    chosen = chosen_points(comparison.space, arm)
+    m = len(comparison.space.forward_moves(comparison.space.baseline))
+    test = "" if gain.test is None else f", on the test subjects {_difference(gain.test)}"
+    small = "negligible" if gain.validation.low > 0 else "within what chance gives"
+    sentence = (
+        f"Fusion brings nothing here: {arm.title} accepted {chosen}, but its lead over the baseline on the same "
+        f"validation subjects is {small}: {_difference(gain.validation)}{test}. The best of {m} equally useless "
+        f"candidates beats their parent in {m} of {m + 1} searches ({100 * chance_of_acceptance(m):.0f} %). Keep the baseline."
+    )
+    return Finding(
+        "improvement_within_spread",
+        sentence,
+        (
+            f"a module was accepted by chance: the best of {gain.candidates} candidates flatters",
+            "a candidate has trained longer than its parent, from whose weights it started",
+            "too few validation subjects to see a small effect",
+        ),
+        next_command(comparison, {"--folds": "5"} if _folds(arm) == 1 else {"--seed": "1"}),
+    )
+
+
+def _not_confirmed_on_test(comparison: Comparison, arm: Arm, gain: Gain) -> Finding:
+    chosen = chosen_points(comparison.space, arm)
+    assert gain.test is not None
+    sentence = (
+        f"Fusion is not proven here: {arm.title} chose {chosen} for a lead over the baseline of "
+        f"{_difference(gain.validation)} on validation, but on the test subjects it is {_difference(gain.test)}."
+    )
+    return Finding(
+        "not_confirmed_on_test",
+        sentence,
+        ("the choice fits the validation subjects and not others", "too few subjects", "test subjects differ from the others"),
+        next_command(comparison, {"--folds": "5"} if _folds(arm) == 1 else {"--seed": "1"}),
+    )
+
+
+def _not_judged(comparison: Comparison, arm: Arm) -> Finding:
+    chosen = chosen_points(comparison.space, arm)
+    sentence = (
+        f"{arm.title} chose {chosen} with a validation loss of {arm.value:.3f} nats; the baseline's predictions "
+        "are not at hand, so whether fusion pays cannot be said."
+    )
+    return Finding("not_judged", sentence, command=next_command(comparison, {}, verb="compare"), level="note")
+
+
+def _against_late_fusion(comparison: Comparison, arm: Arm) -> list[Finding]:
+    late = next((other for other in comparison.arms if other.name == "late_fusion"), None)
+    if late is None:
+        return []
+    lead = paired_difference(late.validation, arm.validation)
+    if lead.low > 0 and lead.mean > NEGLIGIBLE:
+        return []
+    chosen = chosen_points(comparison.space, arm)
+    who = "Late fusion wins" if lead.high < 0 else "Late fusion is as good"
+    sentence = (
+        f"{who}: separately trained networks, their probabilities averaged, reach {late.value:.3f} nats, "
+        f"{chosen} {arm.value:.3f}; the difference for the same subjects is {_difference(lead)}."
+    )
+    causes = (
+        "there is no useful interaction between the modalities at these depths",
+        "joint training lets one stream learn and the others rest",
+        "the fused network is larger and overfits",
+    )
+    return [Finding("late_fusion_wins", sentence, causes, next_command(comparison, {"--module": "concat_conv"}))]
+
+
+def _what_is_not_known(comparison: Comparison) -> list[Finding]:
+    if any(arm.name == "late_fusion" for arm in comparison.arms):
+        return []
+    sentence = (
+        "Nothing is said here of late fusion, of single modalities, or of how far the search is from the best of all "
+        f"{comparison.space.size} configurations: a comparison trains them too."
+    )
+    return [Finding("not_compared", sentence, command=next_command(comparison, {}, verb="compare"), level="note")]
+
+
+def _difference(difference: PairedDifference) -> str:
+    return (
+        f"{difference.mean:.3f} ± {difference.standard_error:.3f} nats (mean ± standard error of "
+        f"{difference.subjects} subjects, 95 % interval {difference.low:.3f} to {difference.high:.3f})"
+    )
+
+
+def _folds(arm: Arm) -> int:
+    return len(set(arm.validation.fold.tolist()))

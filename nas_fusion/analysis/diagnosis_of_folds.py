@@ -1,0 +1,85 @@
+"""Whether the choice and the gain hold in every fold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from nas_fusion.analysis.advice import next_command
+from nas_fusion.analysis.arms import Arm, Comparison
+from nas_fusion.analysis.findings import Finding
+from nas_fusion.analysis.gain import NEGLIGIBLE
+from nas_fusion.analysis.naming import chosen_points, points
+from nas_fusion.record import Evaluation
+from nas_fusion.space import Configuration
+
+
+def folds_disagree(comparison: Comparison, arm: Arm) -> list[Finding]:
+    """Return whether folds would choose differently or gain differently; with one fold, what comes close to the choice."""
+    folds = min((len(e.fold_losses) for e in arm.evaluations), default=0)
+    if folds < 2:
+        return _near_ties(comparison, arm)
+    return _choice_differs(comparison, arm, folds) + _gain_differs(comparison, arm)
+
+
+def choices_by_fold(arm: Arm, folds: int) -> list[Configuration]:
+    """Return for each fold which of an arm's configurations has the lowest loss in it."""
+    tried = [e for e in arm.evaluations if e.configuration is not None]
+    best = [min(tried, key=lambda e, fold=fold: e.fold_losses[fold]) for fold in range(folds)]  # type: ignore[misc]
+    return [e.configuration for e in best if e.configuration is not None]
+
+
+def _choice_differs(comparison: Comparison, arm: Arm, folds: int) -> list[Finding]:
+    choices = choices_by_fold(arm, folds)
+    if len(set(choices)) == 1 and choices[0] == arm.best:
+        return []
+    each = ", ".join(f"fold {i + 1} {points(comparison.space, choice)}" for i, choice in enumerate(choices))
+    chosen = chosen_points(comparison.space, arm)
+    sentence = f"The choice differs between folds: the mean over folds favours {chosen}, but by itself {each}."
+    causes = (
+        "several configurations are about equally good",
+        "each fold's validation part is small, so its losses vary",
+        "the best timing of fusion differs between subgroups and does not generalise",
+    )
+    return [Finding("choice_differs_between_folds", sentence, causes, next_command(comparison, {"--folds": str(2 * folds)}))]
+
+
+def _gain_differs(comparison: Comparison, arm: Arm) -> list[Finding]:
+    chosen, baseline = arm.chosen, _of(arm.evaluations, comparison.space.baseline)
+    if chosen is None or baseline is None or chosen.configuration == baseline.configuration:
+        return []
+    gains = np.subtract(baseline.fold_losses, chosen.fold_losses)
+    error = float(gains.std(ddof=1) / math.sqrt(len(gains)))
+    if gains.min() > 0 and gains.mean() > 2 * error:
+        return []
+    each, name = ", ".join(f"{gain:.3f}" for gain in gains), chosen_points(comparison.space, arm)
+    sentence = (
+        f"The performance differs between folds: {name} beats the baseline by {each} nats "
+        f"in the {len(gains)} folds, {gains.mean():.3f} ± {error:.3f} on average."
+    )
+    causes = (
+        "small folds: a few subjects decide",
+        "folds differ in site or severity",
+        "training fails to converge in some folds",
+    )
+    return [Finding("gain_differs_between_folds", sentence, causes, next_command(comparison, {"--seed": "1"}))]
+
+
+def _near_ties(comparison: Comparison, arm: Arm) -> list[Finding]:
+    close = [
+        e for e in arm.evaluations if e.configuration not in (None, arm.best) and abs(e.value - arm.value) <= 1.5 * NEGLIGIBLE
+    ]
+    if not close or arm.best is None:
+        return []
+    names = ", ".join(f"{points(comparison.space, e.configuration or {})} ({e.value:.3f})" for e in close)
+    sentence = (
+        f"Which configuration is best, one split cannot tell: {chosen_points(comparison.space, arm)} has {arm.value:.3f} nats, "
+        f"and training again would change that as much as what separates it from {names}."
+    )
+    return [Finding("one_split", sentence, command=next_command(comparison, {"--folds": "5"}), level="note")]
+
+
+def _of(evaluations: Sequence[Evaluation], configuration: Configuration) -> Evaluation | None:
+    return next((e for e in evaluations if e.configuration == configuration), None)
