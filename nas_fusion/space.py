@@ -46,6 +46,8 @@ class Configuration(Mapping[str, str]):
         return self._hash
 
     def __eq__(self, other: object) -> bool:
+        if isinstance(other, Configuration):
+            return self._hash == other._hash and self._choices == other._choices
         return dict(self._choices) == dict(other) if isinstance(other, Mapping) else NotImplemented
 
     def __repr__(self) -> str:
@@ -166,6 +168,9 @@ class SearchSpace:
 
     def configurations(self) -> Iterator[Configuration]:
         """Yield every canonical configuration once, by index."""
+        if not self.is_constrained:
+            yield from map(self.configuration, range(self.size))
+            return
         for index in range(self.size):
             configuration = self.configuration(index)
             if self.canonical(configuration) == configuration:
@@ -208,24 +213,31 @@ class SearchSpace:
         """Return whether a parameter has any effect given the other choices of a configuration. By default always."""
         return True
 
+    @property
+    def is_constrained(self) -> bool:
+        """Whether parameters may be without effect, so that not every configuration is canonical."""
+        return type(self).is_active is not SearchSpace.is_active
+
     def canonical(self, configuration: Mapping[str, str]) -> Configuration:
         """Return the configuration with every parameter that has no effect set to off."""
         current = Configuration({p: configuration[p] for p in self.parameters})
-        while True:
+        while self.is_constrained:
             settled = Configuration({p: c if self.is_active(p, current) else self.off(p) for p, c in current.items()})
             if settled == current:
-                return settled
+                break
             current = settled
+        return current
 
     def forward_moves(self, configuration: Mapping[str, str]) -> list[Configuration]:
         """Return the canonical configurations one move further: a parameter with effect goes from off to a choice."""
         current = self.canonical(configuration)
-        return [
-            current.with_choices({parameter: choice})
+        moves = (
+            self.canonical(current.with_choices({parameter: choice}))
             for parameter, choices in self.parameters.items()
             if current[parameter] == choices[0] and self.is_active(parameter, current)
             for choice in choices[1:]
-        ]
+        )
+        return [move for move in dict.fromkeys(moves) if move != current]
 
     def backward_moves(self, configuration: Mapping[str, str]) -> list[Configuration]:
         """Return the canonical configurations one move back: a parameter goes back to off."""

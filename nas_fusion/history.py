@@ -1,0 +1,364 @@
+"""The one file that knows what is written on trials and studies: claims, parents, evaluations, descriptions.
+
+Everything is a user attribute whose name begins with `nas_fusion:`, so that Optuna's own tools and the dashboard show it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from optuna import Study, Trial
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import BaseTrial, FrozenTrial, TrialState
+
+from nas_fusion.record import Evaluation
+from nas_fusion.space import Configuration, SearchSpace
+
+PREFIX = "nas_fusion:"
+_CLAIM = f"{PREFIX}claim"
+_NON_FINITE = f"{PREFIX}non_finite"
+_ABANDONED = f"{PREFIX}abandoned"
+_DESCRIPTION = f"{PREFIX}description"
+WAITING = "waiting"
+COMPLETE = "complete"
+
+
+# --- claims: what a trial was asked for to evaluate, and by whom ---
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process that can be told from all others: after its death, too.
+
+    Attributes:
+        host: Name of the machine, with the namespace of process ids where the system tells it (containers share names).
+        pid: Process id.
+        start: When it started, in the system's own unit, `None` where the system does not tell.
+    """
+
+    host: str
+    pid: int
+    start: int | None
+
+    @classmethod
+    def current(cls) -> Process:
+        """Return this process."""
+        pid = os.getpid()
+        if _known.get("pid") != pid:  # a forked child inherits what its parent knew of itself
+            _known.update(pid=pid, process=cls(_host(), pid, _start_of(pid)))
+        return _known["process"]
+
+    def is_dead(self) -> bool:
+        """Return whether the process is known to have ended: on another host nobody can know."""
+        if self == Process.current():
+            return False
+        return self.host == Process.current().host and not _is_running(self.pid, self.start)
+
+
+_known: dict[str, Any] = {}
+
+
+def _host() -> str:
+    try:
+        return f"{platform.node()}/{os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return platform.node()
+
+
+def _start_of(pid: int) -> int | None:
+    """Return field 22 of `/proc/PID/stat` (proc_pid_stat(5)), the start in clock ticks; a zombie has ended: `None`."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else int(fields[19])
+
+
+def _is_running(pid: int, start: int | None) -> bool:
+    if start is not None:
+        return _start_of(pid) == start
+    if os.name != "posix":  # elsewhere signal 0 is not a question
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a sampler wrote on a trial before the trial ran.
+
+    Attributes:
+        configuration: What the trial evaluates, `None` if the sampler left it open (surplus, or other parameters).
+        parent: The configuration from which the search moved to it, `None` for a root.
+        lineage: Configurations whose weights are inherited one after the other, the root first, the parent last.
+        round: Round of the search, the baseline's is 0; `None` if the sampler did not choose the configuration.
+        surplus: Why there was nothing to claim, `waiting` or `complete`; `None` for every other trial.
+    """
+
+    configuration: Configuration | None = None
+    parent: Configuration | None = None
+    lineage: tuple[Configuration, ...] = ()
+    round: int | None = None
+    surplus: str | None = None
+
+
+def write_claim(study: Study, trial: FrozenTrial, claim: Claim) -> None:
+    """Write a claim in the name of this process."""
+    by = Process.current()
+    written: dict[str, Any] = {"trial": trial.number, "by": [by.host, by.pid, by.start]}
+    if claim.surplus is not None:
+        written["surplus"] = claim.surplus
+    if claim.configuration is not None:
+        written["configuration"] = dict(claim.configuration)
+        written["parent"] = None if claim.parent is None else dict(claim.parent)
+        written["lineage"] = [dict(ancestor) for ancestor in claim.lineage]
+        written["round"] = claim.round
+    study._storage.set_trial_user_attr(trial._trial_id, _CLAIM, written)
+
+
+def claim_of(trial: BaseTrial) -> Claim | None:
+    """Return what a sampler of ours wrote on a trial, `None` if nothing.
+
+    Args:
+        trial: As Optuna hands it to an objective (the storage is read), or frozen.
+    """
+    written = _written(trial)
+    if written is None:
+        return None
+    if "configuration" not in written:
+        return Claim(surplus=written.get("surplus") if is_own_claim(trial) else None)
+    return Claim(
+        configuration=Configuration(written["configuration"]),
+        parent=None if written["parent"] is None else Configuration(written["parent"]),
+        lineage=tuple(Configuration(ancestor) for ancestor in written["lineage"]),
+        round=written["round"],
+    )
+
+
+def is_own_claim(trial: BaseTrial) -> bool:
+    """Return whether a trial has a claim that was written for it, not copied from a failed trial that it repeats."""
+    written = _written(trial)
+    return written is not None and written["trial"] == trial.number
+
+
+def is_dead(trial: FrozenTrial) -> bool:
+    """Return whether a trial's claim is by a process that has ended on this host."""
+    written = _written(trial)
+    return written is not None and written["trial"] == trial.number and Process(*written["by"]).is_dead()
+
+
+def surplus_reason(trial: BaseTrial) -> str | None:
+    """Return why there was nothing to claim for a trial, `waiting` or `complete`; `None` if there was."""
+    claim = claim_of(trial)
+    return None if claim is None else claim.surplus
+
+
+def is_surplus(trial: BaseTrial) -> bool:
+    """Return whether a trial was asked for when there was nothing to claim: all readers ignore it."""
+    return surplus_reason(trial) is not None
+
+
+def parent_of(trial: BaseTrial) -> Configuration | None:
+    """Return the configuration from which the search moved to a trial's: the one whose weights to start from.
+
+    Args:
+        trial: As Optuna hands it to an objective (the storage is read), or frozen.
+
+    Returns:
+        The parent in the search tree, `None` for a root such as the baseline, or where no sampler of ours wrote one.
+
+    Example:
+        >>> def objective(trial):
+        ...     parent = nas_fusion.parent_of(trial)
+        ...     weights = saved.get(parent)  # None for the baseline: from scratch
+    """
+    claim = claim_of(trial)
+    return None if claim is None else claim.parent
+
+
+def lineage_of(trial: BaseTrial) -> tuple[Configuration, ...] | None:
+    """Return the configurations whose weights a trial inherits one after the other, the root first, the parent last.
+
+    Returns:
+        Empty for a start from scratch, `None` if no sampler of ours wrote it.
+    """
+    claim = claim_of(trial)
+    return None if claim is None or claim.configuration is None else claim.lineage
+
+
+def _written(trial: BaseTrial) -> Mapping[str, Any] | None:
+    # What `before_trial` writes to the storage is not in the attributes that Optuna's trial object holds.
+    stored = trial.storage.get_trial(trial._trial_id) if isinstance(trial, Trial) else trial
+    return stored.user_attrs.get(_CLAIM)
+
+
+# --- ends without a value ---
+
+
+def mark_non_finite(trial: Trial, value: float) -> None:
+    """Mark a trial whose loss is no finite number, before its value is returned: Optuna makes a failure of it.
+
+    A marked trial counts as evaluated and not better; it is not repeated.
+    """
+    trial.set_user_attr(_NON_FINITE, repr(float(value)))
+
+
+def is_non_finite(trial: FrozenTrial) -> bool:
+    """Return whether a trial was marked by `mark_non_finite`."""
+    return _NON_FINITE in trial.user_attrs
+
+
+def is_abandoned(trial: FrozenTrial) -> bool:
+    """Return whether a trial was failed because its process had ended: no failure of its configuration."""
+    return _ABANDONED in trial.user_attrs
+
+
+def fail_dead_trials(study: Study) -> list[int]:
+    """Set trials to FAIL whose process has ended on this host.
+
+    The search repeats them, and they do not count against `max_retries`. A process that was only thought dead can no longer
+    tell a value for them: FAIL is final.
+
+    Returns:
+        Their numbers.
+    """
+    failed = []
+    for trial in study._storage.get_all_trials(study._study_id, deepcopy=False, states=(TrialState.RUNNING,)):
+        if is_dead(trial) and abandon(study, trial):
+            failed.append(trial.number)
+    return failed
+
+
+def abandon(study: Study, trial: Trial | FrozenTrial) -> bool:
+    """Give a running trial back: set it to FAIL in such a way that this is no failure of its configuration.
+
+    Returns:
+        Whether it was given back; `False` if it has ended otherwise meanwhile.
+    """
+    try:
+        study._storage.set_trial_user_attr(trial._trial_id, _ABANDONED, True)
+        return study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+    except UpdateFinishedTrialError:  # somebody was faster
+        return False
+
+
+# --- evaluations ---
+
+
+def write_evaluation(trial: Trial, evaluation: Evaluation) -> None:
+    """Write an evaluation on a trial; its value is what the objective returns after it."""
+    written = {
+        "key": evaluation.key,
+        "reference": evaluation.reference,
+        "device": evaluation.device,
+        "trained": evaluation.trained,
+        "fold_losses": list(evaluation.fold_losses),
+        "epochs": list(evaluation.epochs),
+        "cost": dict(evaluation.cost),
+        "versions": dict(evaluation.versions),
+        "metrics": {name: list(folds) for name, folds in evaluation.metrics.items()},
+        "curves": [list(curve) for curve in evaluation.curves],
+        "lineage": [dict(ancestor) for ancestor in evaluation.lineage],
+    }
+    for name, value in written.items():
+        trial.set_user_attr(f"{PREFIX}{name}", value)
+
+
+def read_evaluation(trial: FrozenTrial, space: SearchSpace) -> Evaluation | None:
+    """Return the evaluation that was written on a trial, `None` if none was, or the trial was not completed."""
+    written = {name.removeprefix(PREFIX): value for name, value in trial.user_attrs.items() if name.startswith(PREFIX)}
+    if trial.state != TrialState.COMPLETE or trial.value is None or "key" not in written:
+        return None
+    return Evaluation(
+        key=written["key"],
+        value=trial.value,
+        fold_losses=tuple(written["fold_losses"]),
+        metrics={name: tuple(folds) for name, folds in written["metrics"].items()},
+        cost=written["cost"],
+        configuration=configuration_of(trial.params, space),
+        reference=written["reference"],
+        lineage=tuple(Configuration(ancestor) for ancestor in written["lineage"]),
+        epochs=tuple(written["epochs"]),
+        curves=tuple(tuple(curve) for curve in written["curves"]),
+        device=written["device"],
+        versions=written["versions"],
+        trained=written["trained"],
+    )
+
+
+def configuration_of(parameters: Mapping[str, Any], space: SearchSpace) -> Configuration | None:
+    """Return the canonical configuration that a trial's parameters make, `None` unless each of the space's is among them."""
+    try:
+        chosen = {parameter: parameters[parameter] for parameter in space.parameters}
+        space.check(chosen)
+    except (KeyError, ValueError):
+        return None
+    return space.canonical(chosen)
+
+
+# --- the study ---
+
+
+def describe(study: Study, wanted: Mapping[str, Any]) -> None:
+    """Write what a study is made with: once, for all who resume or join it.
+
+    Args:
+        study: A new study, or one described in the same way.
+        wanted: JSON-compatible.
+
+    Raises:
+        ValueError: If the study was described differently; the message names each difference.
+    """
+    stored = description(study)
+    if stored is None:
+        study.set_user_attr(_DESCRIPTION, _as_json(wanted))
+    elif found := differences(stored, wanted):
+        raise ValueError(f"`study` must be resumed as it was made: {'; '.join(found)}.")
+
+
+def description(study: Study) -> dict[str, Any] | None:
+    """Return what a study was made with, `None` if it was never described."""
+    stored: dict[str, Any] | None = study.user_attrs.get(_DESCRIPTION)
+    return stored
+
+
+def differences(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """Return in what two descriptions differ, a sentence without its full stop each, in the order of the names.
+
+    Example:
+        >>> differences({"seed": 0, "plan": {"epochs": 5}}, {"seed": 1, "plan": {"epochs": 5}})
+        ['the study was made with seed=0, but seed=1 was asked for']
+    """
+    old, new = dict(_leaves(_as_json(stored))), dict(_leaves(_as_json(wanted)))
+    return [
+        f"the study was made with {_assignment(name, old)}, but {_assignment(name, new)} was asked for"
+        for name in dict.fromkeys((*old, *new))
+        if (name in old, old.get(name)) != (name in new, new.get(name))
+    ]
+
+
+def _as_json(value: Mapping[str, Any]) -> dict[str, Any]:
+    decoded: dict[str, Any] = json.loads(json.dumps(value))  # as every storage gives it back: lists for tuples
+    return decoded
+
+
+def _leaves(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    leaves: list[tuple[str, Any]] = []
+    for name, inner in value.items():
+        leaves += _leaves(inner, f"{prefix}{name}.") if isinstance(inner, dict) and inner else [(f"{prefix}{name}", inner)]
+    return leaves
+
+
+def _assignment(name: str, values: Mapping[str, Any]) -> str:
+    return f"{name}={json.dumps(values[name])}" if name in values else f"no {name}"

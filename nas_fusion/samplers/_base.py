@@ -1,0 +1,298 @@
+"""What all our samplers share: the claims, by which any number of processes, threads and asks train nothing twice."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from optuna import Study, TrialPruned
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from nas_fusion import history
+from nas_fusion.history import Claim
+from nas_fusion.samplers.engine import Engine, Key, Move, Supposing
+from nas_fusion.samplers.ledger import Ledger, default_parent
+from nas_fusion.space import Configuration, SearchSpace, check_inherit
+
+WAIT_S = 1.0  # so long an ask waits for others at most when there is nothing to claim
+_SLOW_S = 2.0  # who took longer to decide looks whether others have decided meanwhile
+_PAUSES_S = (0.001, 0.05)
+
+
+@dataclass(frozen=True)
+class SearchState:
+    """How far a search has come.
+
+    Attributes:
+        path: Accepted configurations, the baseline first, the best last; empty before the first evaluation.
+        best: The last of them.
+        complete: Whether the search has come to its end.
+        used: Numbers of the trials that the search used, the baseline's first.
+        in_vain: Numbers of the trials that were trained, but not used (as yet): speculation, repetitions.
+        surplus: Numbers of the trials that were asked for when there was nothing to claim.
+        skipped: Configurations given up because they failed too often.
+    """
+
+    path: tuple[Configuration, ...]
+    best: Configuration | None
+    complete: bool
+    used: tuple[int, ...]
+    in_vain: tuple[int, ...]
+    surplus: tuple[int, ...]
+    skipped: tuple[Configuration, ...]
+
+
+@dataclass
+class _View:
+    """What a sampler keeps of one study. All of it can be read again."""
+
+    ledger: Ledger
+    engine: Engine
+    revision: int
+    decided: dict[int, tuple[Key | None, Claim]] = field(default_factory=dict)  # by trial id, until the trial ends
+
+
+class SearchSampler(BaseSampler):
+    """A sampler that is a pure function of the study's history: another process continues where one ended.
+
+    Each trial is decided before it runs, in the order of trial numbers, and its decision (the *claim*) is written on it.
+    A trial that finds nothing to claim is *surplus*: it is pruned when it asks for one of the space's parameters, inside the
+    objective, and if the search is complete the study is stopped. With `ask` and `tell`, that `TrialPruned` reaches the caller:
+    tell the trial as pruned, and end when `sampler.outlook(study)` is `"complete"`.
+
+    Parameters that are not the space's are drawn independently at random.
+
+    Args:
+        space: A search space, or a mapping of parameters to choices, the first of which means off.
+        inherit: Where the objective starts a candidate's weights from: `"parent"`, `"baseline"` or `"none"`; `None` for the
+            space's own rule, which is `"none"` for a mapping.
+        max_retries: How often a failed configuration is repeated before it is skipped.
+        seed: Of the generator for parameters that are not the space's.
+
+    Raises:
+        ValueError: If an option is out of its range.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace | Mapping[str, Sequence[str]],
+        *,
+        inherit: str | None = None,
+        max_retries: int = 2,
+        seed: int | None = None,
+    ) -> None:
+        if max_retries < 0:
+            raise ValueError(f"`max_retries` must be at least 0, but got {max_retries}.")
+        self.space = SearchSpace.of(space)
+        self.inherit = check_inherit(self.space.inherit if inherit is None else inherit)
+        self._max_retries = max_retries
+        self._random = RandomSampler(seed=seed)
+        self._distributions = {name: CategoricalDistribution(choices) for name, choices in self.space.parameters.items()}
+        self._lock = threading.RLock()
+        self._views: WeakKeyDictionary[BaseStorage, dict[int, _View]] = WeakKeyDictionary()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name not in ("_lock", "_views")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.RLock(), _views=WeakKeyDictionary())
+
+    @abstractmethod
+    def _engine(self) -> Engine:
+        """Return the engine of a search that has not begun."""
+
+    @property
+    @abstractmethod
+    def max_evaluations(self) -> int:
+        """The largest number of evaluations that the search can ask for, repetitions and speculation not counted."""
+
+    # --- what is known of a study ---
+
+    def state(self, study: Study) -> SearchState:
+        """Return how far the search has come in a study."""
+        with self._lock:
+            view = self._read(study)
+            ledger, engine = view.ledger, view.engine
+            path = tuple(engine.path(ledger))
+            used = [number for key in engine.used(ledger) if (number := ledger.number(key)) is not None]
+            return SearchState(
+                path=path,
+                best=path[-1] if path else None,
+                complete=engine.is_complete(ledger),
+                used=(*used[:1], *sorted(used[1:])),
+                in_vain=tuple(sorted({*ledger.evaluated} - {*used})),
+                surplus=tuple(sorted(ledger.surplus)),
+                skipped=tuple(ledger.skipped()),
+            )
+
+    def path(self, study: Study) -> list[Configuration]:
+        """Return the accepted configurations in order, the baseline first; empty before the first evaluation."""
+        return list(self.state(study).path)
+
+    def best(self, study: Study) -> Configuration | None:
+        """Return the best configuration that the search has accepted, `None` before the first evaluation."""
+        return self.state(study).best
+
+    def outlook(self, study: Study) -> str:
+        """Return what a new trial would find: `"open"`, something to evaluate; `"waiting"`, for others; or `"complete"`."""
+        with self._lock:
+            view = self._read(study)
+            if view.engine.is_complete(view.ledger):
+                return history.COMPLETE
+            return history.WAITING if view.engine.next_move(view.ledger) is None else "open"
+
+    def _read(self, study: Study, *, below: int | None = None) -> _View:
+        views = self._views.setdefault(study._storage, {})
+        if study._study_id not in views:
+            self._raise_error_if_multi_objective(study)
+            ledger = Ledger(self.space, inherit=self.inherit, max_retries=self._max_retries, direction=study.direction)
+            views[study._study_id] = _View(ledger, self._engine(), ledger.revision)
+        view = views[study._study_id]
+        view.ledger.read(study._storage, study._study_id, below=below)
+        if view.revision != view.ledger.revision:
+            view.engine, view.revision = self._engine(), view.ledger.revision
+        view.engine.refresh(view.ledger)
+        return view
+
+    # --- deciding ---
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        """Claim what the trial evaluates, or mark it as surplus. Writes one attribute."""
+        self._raise_error_if_multi_objective(study)
+        if history.is_own_claim(trial):
+            return  # a trial object made anew from the storage
+        fixed = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+        if fixed:
+            history.write_claim(study, trial, self._claim_of_fixed(trial, fixed))
+            return
+        started, below = time.monotonic(), trial.number
+        while True:
+            key, claim = self._decide(study, trial, started, below)
+            history.write_claim(study, trial, claim)
+            if key is None or not self._must_repeat(study, trial, started, key):
+                return
+
+    def _claim_of_fixed(self, trial: FrozenTrial, fixed: Mapping[str, Any]) -> Claim:
+        """Return the claim of a trial whose parameters were given: enqueued, or the repetition of a failed one."""
+        configuration = history.configuration_of(fixed, self.space)
+        if configuration is None:
+            return Claim()
+        copied = history.claim_of(trial)
+        if copied is not None and copied.configuration == configuration:
+            return copied
+        parent = default_parent(self.space, configuration)
+        lineage = () if self.inherit == "none" or parent is None else (parent,)
+        return Claim(configuration, parent, lineage)
+
+    def _decide(self, study: Study, trial: FrozenTrial, started: float, below: int) -> tuple[Key | None, Claim]:
+        pause, longest = _PAUSES_S
+        while True:
+            with self._lock:
+                view = self._read(study, below=below)
+                if not view.ledger.waits_for(trial.number):
+                    is_last_call = time.monotonic() - started >= WAIT_S
+                    decision = self._decision(view, is_last_call)
+                    if decision is not None:
+                        return self._note(view, trial, *decision)
+            time.sleep(pause)
+            pause = min(2 * pause, longest)
+
+    def _decision(self, view: _View, is_last_call: bool) -> tuple[Key | None, Claim] | None:
+        move = view.engine.next_move(view.ledger)
+        if move is not None:
+            return move
+        if view.engine.is_complete(view.ledger):
+            return None, Claim(surplus=history.COMPLETE)
+        return (None, Claim(surplus=history.WAITING)) if is_last_call else None
+
+    def _note(self, view: _View, trial: FrozenTrial, key: Key | None, claim: Claim) -> tuple[Key | None, Claim]:
+        view.decided[trial._trial_id] = key, claim
+        if key is not None and claim.configuration is not None:
+            view.ledger.note(trial.number, Move(key, claim), dict(claim.configuration))
+        return key, claim
+
+    def _must_repeat(self, study: Study, trial: FrozenTrial, started: float, key: Key) -> bool:
+        """Return whether another trial decided for the same, each having taken the other for dead: only slowness allows it."""
+        with self._lock:
+            view = self._views[study._storage][study._study_id]
+            if time.monotonic() - started < _SLOW_S and not view.ledger.lost_patience():
+                return False
+            return self._read(study).ledger.is_contested(key, trial.number)
+
+    # --- Optuna's questions ---
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """Return the space's parameters for a trial that was decided, none for others."""
+        self._raise_error_if_multi_objective(study)
+        claim = self._claim(study, trial)
+        is_decided = claim is not None and claim.configuration is not None and claim.round is not None
+        return dict(self._distributions) if is_decided else {}
+
+    def sample_relative(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
+        """Return what the trial was decided to evaluate; parameters that are not the space's are drawn independently."""
+        self._raise_error_if_multi_objective(study)
+        if not search_space:
+            return {}
+        claim = self._claim(study, trial)
+        decided = {} if claim is None or claim.configuration is None else claim.configuration
+        return {
+            name: decided[name] if name in decided else self.sample_independent(study, trial, name, distribution)
+            for name, distribution in search_space.items()
+        }
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """Return a random choice; in a surplus trial, raise `TrialPruned` for the space's parameters.
+
+        Raises:
+            TrialPruned: If there is nothing to evaluate; the study is stopped if that is because the search is complete.
+        """
+        self._raise_error_if_multi_objective(study)
+        if self._distributions.get(param_name) == param_distribution:
+            claim = self._claim(study, trial)
+            if claim is not None and claim.surplus is not None:
+                if claim.surplus == history.COMPLETE:
+                    _stop(study)
+                    raise TrialPruned("The search is complete.")
+                raise TrialPruned("All that can be evaluated now is being evaluated by others.")
+        return self._random.sample_independent(study, trial, param_name, param_distribution)
+
+    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
+        """Stop the study if this trial's end completes the search, so that no surplus trial is asked for."""
+        with self._lock:
+            view = self._views.get(study._storage, {}).get(study._study_id)
+            key, claim = (None, None) if view is None else view.decided.pop(trial._trial_id, (None, None))
+            if view is None or key is None or claim is None or trial.params != dict(claim.configuration or {}):
+                return
+            if state == TrialState.FAIL and not history.is_non_finite(trial):
+                return
+            cost = view.ledger.cost_of(values[0] if state == TrialState.COMPLETE and values else None)
+            is_complete = view.engine.is_complete(Supposing(view.ledger, key, cost))
+        if is_complete:
+            _stop(study)
+
+    def reseed_rng(self) -> None:
+        """Give the generator for parameters that are not the space's a new seed."""
+        self._random.reseed_rng()
+
+    def _claim(self, study: Study, trial: FrozenTrial) -> Claim | None:
+        view = self._views.get(study._storage, {}).get(study._study_id)
+        decided = None if view is None else view.decided.get(trial._trial_id)
+        if decided is not None:
+            return decided[1]
+        return history.claim_of(study._storage.get_trial(trial._trial_id))
+
+
+def _stop(study: Study) -> None:
+    with contextlib.suppress(RuntimeError):  # outside `optimize` there is nothing to stop
+        study.stop()

@@ -1,0 +1,225 @@
+"""The ledger: what a study's trials tell a search, read once and kept up to date."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from nas_fusion import history
+from nas_fusion.samplers.engine import Key, Move, key_of
+from nas_fusion.space import Configuration, SearchSpace
+
+UNCLAIMED_S = 5.0  # a running trial without a claim is not ours, or its process is dead, after so long
+_ONE_BY_ONE = 64  # so many trials at most are read singly, where a storage does that in constant time
+
+
+class _Outcome(NamedTuple):
+    """An evaluation's end; of several of the same key, the least one counts."""
+
+    is_worthless: bool  # pruned or not finite: any other evaluation says more
+    number: int
+    cost: float
+
+
+class Ledger:
+    """What is evaluated, claimed, failed and surplus in a study. Knows trials, not searches.
+
+    Reading takes time in proportion to the trials that are new or still open, not to the history (but for what the storage
+    itself needs).
+
+    Args:
+        space: Trials with other parameters are ignored.
+        inherit: With `parent`, an evaluation is known by its configuration and its parent.
+        max_retries: A configuration that failed more often is skipped.
+        direction: With `MAXIMIZE`, costs are negated values.
+    """
+
+    def __init__(self, space: SearchSpace, *, inherit: str, max_retries: int, direction: StudyDirection) -> None:
+        self._space, self._inherit, self._max_retries = space, inherit, max_retries
+        self._sign = -1.0 if direction == StudyDirection.MAXIMIZE else 1.0
+        self._first_id: int | None = None
+        self.revision = 0  # grows when something that was known has changed
+        self._forget()
+
+    def _forget(self) -> None:
+        self.revision += 1
+        self._seen = 0
+        self._open: dict[int, int] = {}  # number to id of unfinished trials
+        self._outcomes: dict[Key, _Outcome] = {}
+        self._failures: dict[Key, int] = {}
+        self._given_up: dict[Key, None] = {}
+        self._claims: dict[Key, list[int]] = {}
+        self._pending: dict[int, float] = {}  # number to when it was first seen running without a claim
+        self._asked: dict[int, tuple[Key, dict[str, Any]]] = {}  # what this ledger's owner asked for
+        self.evaluated: list[int] = []
+        self.surplus: list[int] = []
+
+    # --- what engines ask ---
+
+    def cost(self, key: Key) -> float | None:
+        """Return the value to be minimised, infinite if pruned, not finite or given up, `None` if there is none as yet."""
+        outcome = self._outcomes.get(key)
+        if outcome is not None:
+            return outcome.cost
+        return math.inf if key in self._given_up else None
+
+    def is_claimed(self, key: Key) -> bool:
+        """Return whether a living process evaluates it, or a trial waits for that."""
+        return key in self._claims
+
+    def settled(self) -> Iterable[Key]:
+        """Return the keys that have a cost."""
+        yield from self._outcomes
+        yield from (key for key in self._given_up if key not in self._outcomes)
+
+    # --- what samplers ask ---
+
+    def cost_of(self, value: float | None) -> float:
+        """Return what is minimised for a trial's value: infinite for none, or one that is not finite."""
+        return math.inf if value is None or not math.isfinite(value) else self._sign * value
+
+    def number(self, key: Key) -> int | None:
+        """Return the number of the trial whose value counts for a key."""
+        outcome = self._outcomes.get(key)
+        return None if outcome is None else outcome.number
+
+    def skipped(self) -> list[Configuration]:
+        """Return the configurations that failed too often."""
+        return [self._space.configuration(key.configuration) for key in self._given_up if key not in self._outcomes]
+
+    def waits_for(self, number: int) -> bool:
+        """Return whether a trial of a lower number may still write a claim."""
+        now = time.monotonic()
+        return any(other < number and now - since < UNCLAIMED_S for other, since in self._pending.items())
+
+    def lost_patience(self) -> bool:
+        """Return whether trials without a claim were taken for foreign or dead because of their silence."""
+        return bool(self._pending)
+
+    def is_contested(self, key: Key, number: int) -> bool:
+        """Return whether another trial than this one claims a key."""
+        return any(other != number for other in self._claims.get(key, ()))
+
+    def note(self, number: int, move: Move, parameters: dict[str, Any]) -> None:
+        """Remember what a trial was asked for, which saves working it out when it ends."""
+        self._asked[number] = move.key, parameters
+
+    def read(self, storage: BaseStorage, study_id: int, *, below: int | None = None) -> None:
+        """Take in what has happened since the last reading.
+
+        Args:
+            storage: Where the study is.
+            study_id: Which study.
+            below: Trials of this number and above need not be read, `None` to read all.
+        """
+        trials = list(self._fetch(storage, study_id, below))
+        self._claims, self._open, known_pending, self._pending = {}, {}, self._pending, {}
+        for trial in trials:
+            if trial.state.is_finished():
+                self._finish(trial)
+            else:
+                self._take_open(trial, known_pending)
+
+    def _fetch(self, storage: BaseStorage, study_id: int, below: int | None) -> Iterator[FrozenTrial]:
+        if (
+            below is not None
+            and isinstance(storage, (InMemoryStorage, JournalStorage))
+            and len(self._open) + below - self._seen <= _ONE_BY_ONE
+        ):
+            ids = [*self._open.values()]
+            ids += [storage.get_trial_id_from_study_id_trial_number(study_id, n) for n in range(self._seen, below)]
+            self._seen = max(self._seen, below)
+            return map(storage.get_trial, ids)
+        trials = storage.get_all_trials(study_id, deepcopy=False)
+        first_id = trials[0]._trial_id if trials else None
+        if len(trials) < self._seen or first_id != (first_id if self._first_id is None else self._first_id):
+            self._forget()  # the study was deleted, and another has its id
+        self._first_id = first_id
+        numbers = [*self._open, *range(self._seen, len(trials))]
+        self._seen = len(trials)
+        return (trials[number] for number in numbers)
+
+    def _take_open(self, trial: FrozenTrial, known_pending: dict[int, float]) -> None:
+        is_ours = history.is_own_claim(trial)
+        if is_ours and history.is_surplus(trial):
+            self.surplus.append(trial.number)
+            return
+        self._open[trial.number] = trial._trial_id
+        is_running = trial.state == TrialState.RUNNING
+        if is_running and is_ours and history.is_dead(trial):
+            return
+        key = self._claimed_key(trial)
+        if key is not None:
+            self._claims.setdefault(key, []).append(trial.number)
+        elif is_running and not is_ours and not trial.params and "fixed_params" not in trial.system_attrs:
+            self._pending[trial.number] = known_pending.get(trial.number, time.monotonic())
+
+    def _finish(self, trial: FrozenTrial) -> None:
+        asked = self._asked.pop(trial.number, None)
+        if asked is not None and trial.params == asked[1]:
+            self._end(trial, asked[0], asked[0])
+        elif history.is_surplus(trial):
+            self.surplus.append(trial.number)
+        else:
+            # A finished trial counts by its own parameters; its claim only says what it should have evaluated.
+            self._end(trial, self._key(trial.params, history.claim_of(trial)), self._claimed_key(trial))
+
+    def _end(self, trial: FrozenTrial, key: Key | None, asked: Key | None) -> None:
+        if trial.state == TrialState.FAIL and not history.is_non_finite(trial):
+            if not history.is_abandoned(trial):
+                self._fail(key if asked is None else asked)
+        elif key is not None:
+            self._settle(trial, key)
+            if asked is not None and asked != key:
+                self._fail(asked)
+        elif trial.state != TrialState.COMPLETE or not self._space.parameters.keys().isdisjoint(trial.params):
+            self._fail(asked)
+
+    def _settle(self, trial: FrozenTrial, key: Key) -> None:
+        cost = self.cost_of(trial.value if trial.state == TrialState.COMPLETE else None)
+        outcome = _Outcome(math.isinf(cost), trial.number, cost)
+        known = self._outcomes.get(key)
+        self.evaluated.append(trial.number)
+        if known is None or outcome < known:
+            self._outcomes[key] = outcome
+            self.revision += known is not None or key in self._given_up
+
+    def _fail(self, key: Key | None) -> None:
+        if key is None:
+            return
+        self._failures[key] = self._failures.get(key, 0) + 1
+        if self._failures[key] > self._max_retries and key not in self._given_up:
+            self._given_up[key] = None
+            choices = self._space.active(self._space.configuration(key.configuration)) or "the baseline"
+            warnings.warn(f"{choices} failed {self._failures[key]} times: the search goes on without it.", stacklevel=2)
+
+    def _claimed_key(self, trial: FrozenTrial) -> Key | None:
+        """Return what a trial was to evaluate by its claim, or else by the parameters that it was enqueued with."""
+        claim = history.claim_of(trial)
+        if claim is not None and claim.configuration is not None:
+            return self._key(claim.configuration, claim)
+        return (
+            None
+            if trial.state.is_finished()
+            else self._key({**trial.system_attrs.get("fixed_params", {}), **trial.params}, claim)
+        )
+
+    def _key(self, choices: Mapping[str, Any], claim: history.Claim | None) -> Key | None:
+        configuration = history.configuration_of(choices, self._space)
+        if configuration is None:
+            return None
+        if claim is not None and claim.configuration == configuration:
+            return key_of(self._space, configuration, claim.parent, self._inherit)
+        return key_of(self._space, configuration, default_parent(self._space, configuration), self._inherit)
+
+
+def default_parent(space: SearchSpace, configuration: Configuration) -> Configuration | None:
+    """Return the parent of what no search came to: the baseline, `None` for the baseline itself."""
+    return None if configuration == space.baseline else space.baseline
