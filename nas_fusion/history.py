@@ -24,6 +24,7 @@ PREFIX = "nas_fusion:"
 _CLAIM = f"{PREFIX}claim"
 _NON_FINITE = f"{PREFIX}non_finite"
 _ABANDONED = f"{PREFIX}abandoned"
+_ERROR = f"{PREFIX}error"
 _DESCRIPTION = f"{PREFIX}description"
 WAITING = "waiting"
 COMPLETE = "complete"
@@ -253,6 +254,11 @@ def abandon(study: Study, trial: Trial | FrozenTrial) -> bool:
         return False
 
 
+def write_error(trial: Trial, message: str) -> None:
+    """Write why a trial failed, for those who look at the study."""
+    trial.set_user_attr(_ERROR, message)
+
+
 # --- evaluations ---
 
 
@@ -295,6 +301,11 @@ def read_evaluation(trial: FrozenTrial, space: SearchSpace) -> Evaluation | None
         versions=written["versions"],
         trained=written["trained"],
     )
+
+
+def was_trained(trial: Trial) -> bool:
+    """Return whether the evaluation that was written on a running trial was trained for it, not answered from the store."""
+    return bool(trial.user_attrs.get(f"{PREFIX}trained", True))
 
 
 def configuration_of(parameters: Mapping[str, Any], space: SearchSpace) -> Configuration | None:
