@@ -6,17 +6,15 @@ Everything is a user attribute whose name begins with `nas_fusion:`, so that Opt
 from __future__ import annotations
 
 import json
-import os
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from optuna import Study, Trial
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import BaseTrial, FrozenTrial, TrialState
 
+from nas_fusion.process import Process
 from nas_fusion.record import Evaluation
 from nas_fusion.space import Configuration, SearchSpace
 
@@ -31,68 +29,6 @@ COMPLETE = "complete"
 
 
 # --- claims: what a trial was asked for to evaluate, and by whom ---
-
-
-@dataclass(frozen=True)
-class Process:
-    """A process that can be told from all others: after its death, too.
-
-    Attributes:
-        host: Name of the machine, with the namespace of process ids where the system tells it (containers share names).
-        pid: Process id.
-        start: When it started, in the system's own unit, `None` where the system does not tell.
-    """
-
-    host: str
-    pid: int
-    start: int | None
-
-    @classmethod
-    def current(cls) -> Process:
-        """Return this process."""
-        pid = os.getpid()
-        if _known.get("pid") != pid:  # a forked child inherits what its parent knew of itself
-            _known.update(pid=pid, process=cls(_host(), pid, _start_of(pid)))
-        return _known["process"]
-
-    def is_dead(self) -> bool:
-        """Return whether the process is known to have ended: on another host nobody can know."""
-        if self == Process.current():
-            return False
-        return self.host == Process.current().host and not _is_running(self.pid, self.start)
-
-
-_known: dict[str, Any] = {}
-
-
-def _host() -> str:
-    try:
-        return f"{platform.node()}/{os.readlink('/proc/self/ns/pid')}"
-    except OSError:
-        return platform.node()
-
-
-def _start_of(pid: int) -> int | None:
-    """Return field 22 of `/proc/PID/stat` (proc_pid_stat(5)), the start in clock ticks; a zombie has ended: `None`."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] in "ZX" else int(fields[19])
-
-
-def _is_running(pid: int, start: int | None) -> bool:
-    if start is not None:
-        return _start_of(pid) == start
-    if os.name != "posix":  # elsewhere signal 0 is not a question
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 @dataclass(frozen=True)
