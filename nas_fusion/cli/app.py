@@ -1,0 +1,74 @@
+"""The application: its commands, and what an error becomes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import typer
+
+from nas_fusion.cli import cohort, compare, dashboard, evaluate, listing, report, search, worker
+
+DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+USER_ERRORS = (
+    ValueError,
+    TypeError,
+    FileNotFoundError,
+    FileExistsError,
+    NotADirectoryError,
+    IsADirectoryError,
+    PermissionError,
+)
+
+app = typer.Typer(
+    name="nas-fusion",
+    help="Find out where and how to fuse modalities. Repeating a command resumes it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("search")(search.search)
+app.command("worker")(worker.worker)
+app.command("compare")(compare.compare)
+app.command("evaluate")(evaluate.evaluate)
+app.command("report")(report.report)
+app.command("dashboard")(dashboard.dashboard)
+app.add_typer(cohort.app, name="cohort")
+app.command("list")(listing.list_plugins)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Args:
+        arguments: Without the program's name; `None` for those of this process.
+
+    Returns:
+        0 when done, 2 for wrong use or bad input (one sentence on standard error), 130 when interrupted (the same command
+        resumes), 1 otherwise.
+    """
+    try:
+        code = typer.main.get_command(app).main(
+            list(sys.argv[1:] if arguments is None else arguments), prog_name="nas-fusion", standalone_mode=False
+        )
+    except (KeyboardInterrupt, typer.Abort):
+        return _end("Interrupted; nothing is lost, and the same command resumes.", INTERRUPTED)
+    except typer.Exit as ending:
+        return int(ending.exit_code)
+    except USER_ERRORS as error:
+        if os.environ.get("NAS_FUSION_TRACEBACK"):
+            traceback.print_exc()
+        return _end(str(error), WRONG_USE)
+    except Exception as error:  # noqa: BLE001  # the outermost boundary: everything becomes an exit code
+        if hasattr(error, "format_message"):  # typer's own usage errors, whichever click it carries
+            return _end(error.format_message(), WRONG_USE)
+        traceback.print_exc()
+        return _end(f"Failed: {type(error).__name__}: {error}", FAILED)
+    return code if isinstance(code, int) else DONE
+
+
+def _end(message: str, code: int) -> int:
+    print(message, file=sys.stderr)
+    return code

@@ -1,0 +1,58 @@
+"""`nas-fusion cohort`: writes embedded cohorts as files, checks a user's data."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nas_fusion.cli.options import CohortOptions, Group, Json, Label, Modalities
+
+app = typer.Typer(help="Make an embedded cohort as real files, or check your own data.", no_args_is_help=True)
+
+
+@app.command("make")
+def make(
+    name: Annotated[str, typer.Argument(help="An embedded cohort, such as simulated-mri.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to write, new or empty.")],
+    cohort_options: CohortOptions = [],  # noqa: B006  # typer reads it, nobody changes it
+    as_json: Json = False,
+) -> None:
+    """Write an embedded cohort as NIfTI files in BIDS layout."""
+    from nas_fusion.cli.output import print_json
+    from nas_fusion.cli.settings import key_values
+    from nas_fusion.cohorts import make_files
+
+    n_files = make_files(name, out, **key_values("--cohort-set", cohort_options))
+    print(f"Wrote {n_files} files of {name} to {out}.")
+    if as_json:
+        print_json({"cohort": name, "out": str(out)})
+
+
+@app.command("check")
+def check(
+    source: Annotated[str, typer.Argument(help="BIDS folder, datalist .json, manifest .csv/.tsv, or a cohort's name.")],
+    modalities: Modalities = None,
+    label: Label = None,
+    group: Group = None,
+    cohort_options: CohortOptions = [],  # noqa: B006
+    as_json: Json = False,
+) -> None:
+    """Validate data and list all problems at once; exit code 2 if there are any."""
+    from nas_fusion.cli.output import print_json
+    from nas_fusion.cli.settings import key_values, names
+    from nas_fusion.cohorts import check_source
+
+    named = {"modalities": names("--modalities", modalities, least=2), "label": label, "group": group}
+    options = {name: value for name, value in named.items() if value is not None}
+    problems = check_source(source, **options, **key_values("--cohort-set", cohort_options))
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    print(f"{source}: {len(problems)} problems." if problems else f"{source} is valid.")
+    if as_json:
+        print_json({"source": source, "problems": [dataclasses.asdict(problem) for problem in problems]})
+    if problems:
+        raise typer.Exit(2)

@@ -1,0 +1,67 @@
+"""`--dry-run`: what a search would do and cost, without training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from nas_fusion.cli.output import print_json, print_table
+
+if TYPE_CHECKING:
+    from nas_fusion.cli.request import Request
+    from nas_fusion.laboratory import Laboratory
+
+
+def dry_run(request: Request, samplers: Sequence[str], *, as_json: bool) -> None:
+    """Print the split, the largest number of trainings, and time and memory estimated from one measured step."""
+    laboratory = request.laboratory
+    split, cost = _split(laboratory), _cost(request, samplers)
+    print(f"The data are valid: {laboratory.cohort.name}, {len(laboratory.cohort)} subjects.\n")
+    print_table(list(split[0]), [list(row.values()) for row in split])
+    print()
+    print_table(["estimate", "value"], [[name.replace("_", " "), value] for name, value in cost.items()])
+    if as_json:
+        print_json({"cohort": laboratory.cohort.name, "split": split, **cost})
+
+
+def _split(laboratory: Laboratory) -> list[dict[str, Any]]:
+    cohort = laboratory.cohort
+    splits = cohort.splits
+    assert splits is not None
+    parts = [(f"fold {i} {name}", ids) for i, fold in enumerate(splits.folds, 1) for name, ids in _parts(fold)]
+    return [_counts(laboratory, name, ids) for name, ids in [*parts, ("test", splits.test)]]
+
+
+def _parts(fold: Any) -> list[tuple[str, Sequence[str]]]:
+    return [("training", fold.train), ("validation", fold.validation)]
+
+
+def _counts(laboratory: Laboratory, name: str, ids: Sequence[str]) -> dict[str, Any]:
+    cohort = laboratory.cohort
+    labels = cohort.labels[cohort.positions(ids)] if ids else cohort.labels[:0]
+    return {"part": name, "subjects": len(ids)} | {c: int((labels == i).sum()) for i, c in enumerate(cohort.classes)}
+
+
+def _cost(request: Request, samplers: Sequence[str]) -> dict[str, Any]:
+    """Return the cost if nothing is known yet: of the largest configuration, for the largest number of trainings."""
+    from nas_fusion.budget import max_evaluations
+
+    laboratory = request.laboratory
+    space = laboratory.space
+    largest = max(space.configurations(), key=lambda c: (len(space.active(c)), space.index(c)))
+    step = laboratory.worker.estimate(largest)
+    specs = [request.specs[sampler] for sampler in samplers]
+    trainings = max(max_evaluations(spec, laboratory.sampler(spec), space) for spec in specs)
+    epochs = laboratory.epochs(largest)
+    seconds = trainings * laboratory.n_folds * epochs * step.seconds_per_epoch / len(request.devices)
+    return {
+        "largest_number_of_trainings": trainings,
+        "folds": laboratory.n_folds,
+        "epochs_of_a_training": epochs,
+        "workers": len(request.devices),
+        "device": str(laboratory.worker.device),
+        "parameters": step.parameters,
+        "seconds_per_epoch": step.seconds_per_epoch,
+        "hours_at_most": seconds / 3600,
+        "peak_memory_mib": step.peak_memory_bytes / 2**20,
+    }

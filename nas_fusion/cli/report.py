@@ -1,0 +1,22 @@
+"""`nas-fusion report`: the HTML report of a study or comparison, written again."""
+
+from __future__ import annotations
+
+from nas_fusion.cli.options import StoredStudyOptions, takes
+
+
+@takes(StoredStudyOptions)
+def report(options: StoredStudyOptions) -> None:
+    """Write the report of a study, or of all arms of a comparison, as one self-contained HTML file."""
+    from nas_fusion.cli.output import print_json
+    from nas_fusion.cli.results import written_report
+    from nas_fusion.cli.settings import results_folder
+    from nas_fusion.cli.stored import stored_studies
+    from nas_fusion.outcome import summarise
+
+    found = stored_studies(options)
+    comparison = summarise(found.laboratory, found.storage, found.studies)
+    path = written_report(comparison, results_folder(options.out), found.name)
+    print(path)
+    if options.json:
+        print_json({"study": found.name, "storage": found.url, "report": str(path)})

@@ -1,0 +1,164 @@
+"""From the options of `search` and `compare` to what they work with: cheap checks first, then the data, then the worker."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas_fusion import plugins
+from nas_fusion.cli.options import StudyOptions
+from nas_fusion.cli.settings import artifacts_url, at_least, key_values, names, results_folder, storage_url
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
+
+    from nas_fusion.laboratory import Laboratory
+    from nas_fusion.space import SearchSpace
+    from nas_fusion.study import StudySpec
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a command works with.
+
+    Attributes:
+        laboratory: Space, cohort and worker.
+        storage: Where the studies are.
+        url: Its URL, for other processes.
+        out: Folder of the results.
+        devices: Device of each worker process.
+        specs: Sampler to the specification of its study.
+    """
+
+    laboratory: Laboratory
+    storage: BaseStorage
+    url: str
+    out: Path
+    devices: tuple[str, ...]
+
+    specs: dict[str, StudySpec]
+
+
+def requested(options: StudyOptions, samplers: Sequence[str], command: str) -> Request:
+    """Return what `search` or `compare` work with.
+
+    Args:
+        options: As typed.
+        samplers: The samplers of its studies.
+        command: The command line, for the record.
+
+    Raises:
+        ValueError: If an option, the data, the storage, or what they name is wrong.
+    """
+    from nas_fusion.cohorts import load_cohort
+    from nas_fusion.laboratory import Laboratory, split_digest
+    from nas_fusion.storage import open_storage
+    from nas_fusion.study import StudySpec
+    from nas_fusion.workers import devices_of_workers
+
+    _check_numbers(options)
+    typed, source_options = key_values("--set", options.space_options), _source_options(options)
+    sampler_options = key_values("--sampler-set", options.sampler_options)
+    out = results_folder(options.out)
+    artifacts, url = artifacts_url(options.artifacts, out), storage_url(options.storage, out)
+    storage = open_storage(url)
+    source = options.data or embedded_cohort(options.space)
+    space = _space(options, typed, source)
+    cohort = load_cohort(source, **source_options)
+    spec = StudySpec(
+        space=options.space,
+        source=source,
+        fingerprint=cohort.fingerprint,
+        split=split_digest(cohort.splits),
+        space_options=space.options(),
+        source_options=source_options,
+        trials=options.trials,
+        inherit=options.inherit or space.inherit,
+        plan={} if options.epochs is None else {"epochs": options.epochs},
+        seed=options.seed,
+        device=options.device,
+        artifacts=artifacts,
+        command=command,
+    )
+    laboratory = Laboratory(spec, space, cohort)
+    specs = {name: spec.replace(sampler=name, sampler_options=taken_by(name, sampler_options, samplers)) for name in samplers}
+    for each in specs.values():
+        laboratory.sampler(each)
+    return Request(laboratory, storage, url, out, devices_of_workers(options.device, options.workers, most=space.size), specs)
+
+
+def embedded_cohort(space: str) -> str:
+    """Return the name of the cohort that a space is searched on where no data are named.
+
+    Raises:
+        ValueError: If there is no such space, or it names no cohort.
+    """
+    name = getattr(plugins.load("spaces", space), "cohort", None)
+    if not isinstance(name, str):
+        raise ValueError(f"`--data` must name a cohort or files: the space {space!r} has no embedded cohort.")
+    return name
+
+
+def _check_numbers(options: StudyOptions) -> None:
+    for option, value, least in (
+        ("--workers", options.workers, 1),
+        ("--epochs", options.epochs, 1),
+        ("--trials", options.trials, 1),
+        ("--folds", options.folds, 1),
+        ("--seed", options.seed, 0),
+    ):
+        at_least(option, value, least)
+
+
+def _source_options(options: StudyOptions) -> dict[str, Any]:
+    """Return the options of `load_cohort`: those with an option of their own, and those of `--cohort-set`."""
+    named = {
+        "modalities": names("--modalities", options.modalities, least=2),
+        "label": options.label,
+        "group": options.group,
+        "folds": options.folds,
+    }
+    return {**key_values("--cohort-set", options.cohort_options), **{k: v for k, v in named.items() if v is not None}}
+
+
+def _space(options: StudyOptions, typed: dict[str, Any], source: str) -> SearchSpace:
+    """Return the space; its preset, if it has any and none is asked for, is the small one on embedded cohorts."""
+    kind = plugins.load("spaces", options.space)
+    known = inspect.signature(kind).parameters
+    if "preset" in known and "preset" not in typed:
+        typed["preset"] = "small" if source in plugins.names("cohorts") else "paper"
+    if options.module is not None:
+        typed["modules"] = names("--module", options.module)
+    unknown = [key for key in typed if key not in known]
+    if unknown and not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
+        raise ValueError(
+            f"`--set` must give options of the space {options.space!r} ({', '.join(known)}), but got {unknown[0]!r}."
+        )
+    space: SearchSpace = kind(**typed)
+    return space
+
+
+def taken_by(sampler: str, options: Mapping[str, Any], samplers: Sequence[str]) -> dict[str, Any]:
+    """Return those of some sampler options that a sampler takes.
+
+    Raises:
+        ValueError: If no sampler of the command takes an option.
+    """
+    taken = {name: _parameters(name) for name in samplers}
+    for option in options:
+        if not any(option in parameters for parameters in taken.values()):
+            known = sorted(set().union(*taken.values()))
+            raise ValueError(
+                f"`--sampler-set` must give options of {', '.join(samplers)} ({', '.join(known)}), but got {option!r}."
+            )
+    return {option: value for option, value in options.items() if option in taken[sampler]}
+
+
+def _parameters(sampler: str) -> set[str]:
+    if sampler not in plugins.names("samplers"):
+        return set()
+    own = {"self", "space", "seed", "inherit"}
+    return set(inspect.signature(plugins.load("samplers", sampler)).parameters) - own

@@ -1,0 +1,157 @@
+"""What `search`, `compare` and `evaluate` print and write when they are done."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from nas_fusion.cli.output import print_table
+
+if TYPE_CHECKING:
+    from nas_fusion.analysis import Arm, Comparison
+    from nas_fusion.space import Configuration, SearchSpace
+
+    Scores: TypeAlias = dict[str, dict[str, list[float]] | None]
+
+
+def written_report(comparison: Comparison, out: Path, name: str) -> Path:
+    """Write the report into the folder of a study and return its path."""
+    from nas_fusion.visualization import write_report
+
+    folder = out / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return write_report(comparison, folder / "report.html")
+
+
+def print_search(comparison: Comparison, report: Path) -> None:
+    """Print each evaluation that the search used, what it selected, and where the report is."""
+    arm, space = comparison.arms[0], comparison.space
+    steps = {configuration: step for step, configuration in enumerate(arm.path)}
+    rows = [
+        [
+            _points(evaluation.configuration, space),
+            _points(parent, space),
+            evaluation.value,
+            int(evaluation.cost.get("epochs", 0)),
+            f"step {steps[evaluation.configuration]}" if evaluation.configuration in steps else "",
+        ]
+        for evaluation, parent in zip(arm.evaluations, arm.parents, strict=True)
+    ]
+    print_table(["configuration", "grown from", "validation loss", "epochs", "accepted"], rows)
+    assert arm.best is not None
+    print(
+        f"\nSelected: {_points(arm.best, space)} (validation loss {arm.value:.3f} nats; baseline {_baseline(comparison, arm)})."
+    )
+    print(f"Report: {report}")
+
+
+def print_comparison(comparison: Comparison, report: Path) -> None:
+    """Print the table of all arms, the diagnosis in words, and where the report is."""
+    from nas_fusion.analysis import diagnose, plain_table
+
+    print(plain_table(comparison))
+    print()
+    for finding in diagnose(comparison):
+        print(f"- {finding.sentence}")
+    counts = f"{comparison.trained_for_search} trainings served the searches, {comparison.trained_for_audit} only the audit."
+    print(f"\n{counts}\nReport: {report}")
+
+
+def search_json(comparison: Comparison, url: str, report: Path) -> dict[str, Any]:
+    """Return the JSON object of `search`."""
+    arm, space = comparison.arms[0], comparison.space
+    return {
+        "study": arm.study,
+        "storage": url,
+        "sampler": arm.name,
+        "path": [space.active(configuration) for configuration in arm.path],
+        "best": _active(arm.best, space),
+        "value": arm.value,
+        "baseline_value": _baseline_value(comparison, arm),
+        "evaluations": len(arm.evaluations),
+        "trained": arm.trained,
+        "reused": arm.reused,
+        "in_vain": arm.in_vain,
+        "report": str(report),
+    }
+
+
+def comparison_json(comparison: Comparison, url: str, report: Path) -> dict[str, Any]:
+    """Return the JSON object of `compare`: searches under `arms`, everything that they are compared with under `references`."""
+    scores = test_scores(comparison)
+    return {
+        "storage": url,
+        "report": str(report),
+        "inherit": comparison.inherit,
+        "landscape_inherit": comparison.landscape_inherit,
+        "trained_for_search": comparison.trained_for_search,
+        "trained_for_audit": comparison.trained_for_audit,
+        "arms": [_arm_json(arm, comparison, scores) for arm in comparison.searches],
+        "references": [_reference_json(arm, scores) for arm in comparison.arms if not arm.is_search],
+    }
+
+
+def test_json(comparison: Comparison, name: str, url: str) -> dict[str, Any]:
+    """Return the JSON object of `evaluate`."""
+    return {"study": name, "storage": url, "test": test_scores(comparison)}
+
+
+def _arm_json(arm: Arm, comparison: Comparison, scores: Scores) -> dict[str, Any]:
+    space = comparison.space
+    return {
+        "sampler": arm.name,
+        "study": arm.study,
+        "path": [space.active(configuration) for configuration in arm.path],
+        "best": _active(arm.best, space),
+        "value": arm.value,
+        "baseline_value": _baseline_value(comparison, arm),
+        "evaluations": len(arm.evaluations),
+        "trained": arm.trained,
+        "reused": arm.reused,
+        "in_vain": arm.in_vain,
+        "landscape_value": arm.landscape_value,
+        "regret": arm.regret,
+        "share_of_exhaustive": arm.share_of_exhaustive,
+        "test": scores[arm.name],
+    }
+
+
+def _reference_json(arm: Arm, scores: Scores) -> dict[str, Any]:
+    return {"name": arm.name, "title": arm.title, "value": arm.value, "ours": arm.ours, "test": scores[arm.name]}
+
+
+def test_scores(comparison: Comparison) -> Scores:
+    """Return for each arm its scores on the test subjects as `[value, low, high]`, `None` as long as they are untouched."""
+    from nas_fusion.analysis import comparison_table
+    from nas_fusion.analysis.scores import SCORES
+
+    table = comparison_table(comparison)
+    ends = ("", "_low", "_high")
+    return {
+        arm.name: None
+        if arm.test is None
+        else {score: [float(table.loc[arm.name, f"test_{score}{end}"]) for end in ends] for score in SCORES}
+        for arm in comparison.arms
+    }
+
+
+def _points(configuration: Configuration | None, space: SearchSpace) -> str:
+    from nas_fusion.analysis.naming import points
+
+    return "" if configuration is None else points(space, configuration)
+
+
+def _active(configuration: Mapping[str, str] | None, space: SearchSpace) -> dict[str, str]:
+    return {} if configuration is None else space.active(configuration)
+
+
+def _baseline_value(comparison: Comparison, arm: Arm) -> float | None:
+    baseline = comparison.space.baseline
+    return next((evaluation.value for evaluation in arm.evaluations if evaluation.configuration == baseline), None)
+
+
+def _baseline(comparison: Comparison, arm: Arm) -> str:
+    value = _baseline_value(comparison, arm)
+    return "not evaluated" if value is None or math.isnan(value) else f"{value:.3f}"

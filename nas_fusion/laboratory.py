@@ -1,0 +1,110 @@
+"""A laboratory: the space, the cohort and the worker that a study's specification names."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from nas_fusion.analysis.naming import points
+from nas_fusion.samplers import load_sampler
+from nas_fusion.study import StudySpec
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+    from nas_fusion.cohorts import Cohort, Splits
+    from nas_fusion.evaluation import EvaluationWorker, Store
+    from nas_fusion.space import Configuration, SearchSpace
+
+
+class Laboratory:
+    """What a process works with.
+
+    Args:
+        spec: The specification of its studies; they may differ in the sampler only.
+        space: The search space.
+        cohort: The cohort with its test subjects, which the worker never sees.
+    """
+
+    def __init__(self, spec: StudySpec, space: SearchSpace, cohort: Cohort) -> None:
+        self.spec, self.space, self.cohort = spec, space, cohort
+
+    @cached_property
+    def store(self) -> Store:
+        """Weights, predictions and records by key."""
+        from nas_fusion.evaluation import Store
+
+        return Store.open(self.spec.artifacts) if self.spec.artifacts else Store()
+
+    @cached_property
+    def worker(self) -> EvaluationWorker:
+        """The worker, on its device."""
+        from nas_fusion.evaluation import EvaluationWorker
+
+        spec = self.spec
+        return EvaluationWorker(
+            self.space,
+            self.cohort,
+            store=self.store,
+            plan=spec.plan,
+            inherit=spec.inherit,
+            seed=spec.seed,
+            device=spec.device,
+        )
+
+    def label(self, configuration: Configuration) -> str:
+        """Return a configuration in a few words."""
+        return points(self.space, configuration)
+
+    @property
+    def n_folds(self) -> int:
+        """Number of folds, each a training of its own."""
+        return 0 if self.cohort.splits is None else len(self.cohort.splits.folds)
+
+    def epochs(self, configuration: Configuration) -> int:
+        """Return the largest number of epochs in which a fold of a configuration is trained."""
+        plans = [replace(stage.plan, **self.spec.plan) for stage in self.space.stages(configuration, self.cohort.inputs)]
+        return sum(plan.epochs for plan in plans)
+
+    def lineage(self, configuration: Configuration) -> tuple[Configuration, ...]:
+        """Return the lineage of a configuration that no search led to: the baseline, unless nothing is inherited."""
+        return () if self.spec.inherit == "none" or configuration == self.space.baseline else (self.space.baseline,)
+
+    def sampler(self, spec: StudySpec) -> BaseSampler:
+        """Return the sampler of a specification on this space."""
+        return load_sampler(
+            spec.sampler, self.space, seed=spec.seed, inherit=spec.inherit, n_trials=spec.trials, **spec.sampler_options
+        )
+
+
+def prepare(spec: StudySpec) -> Laboratory:
+    """Return the laboratory of a study that exists.
+
+    Raises:
+        ValueError: If the data are not what the study was made with any more, or something that it names is not installed.
+    """
+    from nas_fusion.cohorts import load_cohort
+    from nas_fusion.space import load_space
+
+    cohort = load_cohort(spec.source, **spec.source_options)
+    for name, found, made_with in (
+        ("fingerprint", cohort.fingerprint, spec.fingerprint),
+        ("split", split_digest(cohort.splits), spec.split),
+    ):
+        if found != made_with:
+            raise ValueError(
+                f"`data` must be what the study was made with, but the {name} of {spec.source} "
+                f"is now {found[:12]}, not {made_with[:12]}."
+            )
+    return Laboratory(spec, load_space(spec.space, **spec.space_options), cohort)
+
+
+def split_digest(splits: Splits | None) -> str:
+    """Return a digest of which subjects train, validate and test."""
+    if splits is None:
+        raise ValueError("`splits` must be drawn before a cohort is searched, but there are none.")
+    text = json.dumps([[[fold.train, fold.validation] for fold in splits.folds], splits.test])
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

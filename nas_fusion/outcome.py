@@ -1,0 +1,189 @@
+"""From studies and stored evaluations to arms: what came of each search and each reference. Nothing is trained here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from optuna.storages import BaseStorage
+
+from nas_fusion import history
+from nas_fusion.analysis import BASELINE, Arm, Comparison, Landscape
+from nas_fusion.budget import outlook
+from nas_fusion.final_test import keys_of, known_test
+from nas_fusion.laboratory import Laboratory
+from nas_fusion.samplers import state_of
+from nas_fusion.study import StudySpec, load_study
+
+if TYPE_CHECKING:
+    from nas_fusion.evaluation import Reference
+    from nas_fusion.record import Evaluation
+    from nas_fusion.space import Configuration
+
+AUDITOR = "exhaustive"  # the arm that evaluates every configuration by one rule: its evaluations are the landscape
+
+
+@dataclass(frozen=True)
+class _Search:
+    """An arm, and the keys of all that was evaluated for it, used or in vain."""
+
+    arm: Arm
+    spec: StudySpec
+    keys: frozenset[str]
+
+
+def summarise(laboratory: Laboratory, storage: BaseStorage, studies: Sequence[str], *, command: str = "") -> Comparison:
+    """Return what came of some studies, and of the references that the store knows.
+
+    Args:
+        laboratory: Space, cohort and store of the studies.
+        storage: Where the studies are.
+        studies: Their names.
+        command: The command line that makes this again; that of the first study by default.
+
+    Raises:
+        ValueError: If a study has no finished evaluation yet.
+    """
+    searches = [_search(laboratory, storage, name) for name in studies]
+    references = [*_baseline(laboratory), *_references(laboratory)]
+    spec = searches[0].spec
+    landscape = _landscape(searches, laboratory)
+    audit = {evaluation.key for arm in references for evaluation in arm.evaluations}
+    audit |= {key for search in searches if search.arm.name == AUDITOR for key in search.keys}
+    searched = {key for search in searches if search.arm.name != AUDITOR or len(searches) == 1 for key in search.keys}
+    return Comparison(
+        space=laboratory.space,
+        cohort=_facts(laboratory),
+        arms=(*(_on_landscape(search.arm, landscape, laboratory) for search in searches), *references),
+        inherit=spec.inherit,
+        command=command or spec.command,
+        landscape=landscape,
+        landscape_inherit=None if landscape is None else ("none" if spec.inherit == "none" else "baseline"),
+        trained_for_search=len(searched),
+        trained_for_audit=len(audit - searched),
+        settings=laboratory.worker.description(),
+    )
+
+
+def check_complete(laboratory: Laboratory, storage: BaseStorage, studies: Sequence[str]) -> None:
+    """Raise unless some studies have come to their end: what they select must not change any more.
+
+    Raises:
+        ValueError: If one has no finished evaluation, or has not come to its end.
+    """
+    for name in studies:
+        study, spec = load_study(storage, name)
+        study.sampler = laboratory.sampler(spec)
+        if outlook(study, spec, laboratory.space) != history.COMPLETE:
+            raise ValueError(
+                f"`study` must be finished, but the search of {name!r} is not; the command that began it resumes it."
+            )
+
+
+def _search(laboratory: Laboratory, storage: BaseStorage, name: str) -> _Search:
+    study, spec = load_study(storage, name)
+    space = laboratory.space
+    state = state_of(study, space, laboratory.sampler(spec))
+    trials = {trial.number: trial for trial in study.get_trials(deepcopy=False)}
+    read = {number: history.read_evaluation(trials[number], space) for number in (*state.used, *state.in_vain)}
+    used = [(trials[number], evaluation) for number in state.used if (evaluation := read[number]) is not None]
+    if state.best is None or not used:
+        raise ValueError(f"`study` must have at least one finished evaluation, but {name!r} has none yet.")
+    every = [evaluation for evaluation in read.values() if evaluation is not None]
+    best = _evaluation_of(state.best, [evaluation for _, evaluation in used])
+    arm = Arm(
+        name=spec.sampler,
+        title=spec.sampler,
+        value=best.value,
+        validation=laboratory.store.predictions(best.key),
+        evaluations=tuple(evaluation for _, evaluation in used),
+        study=name,
+        path=tuple(state.path),
+        best=state.best,
+        parents=tuple(history.parent_of(trial) for trial, _ in used),
+        trained=sum(evaluation.trained for evaluation in every),
+        reused=sum(not evaluation.trained for evaluation in every),
+        in_vain=len(state.in_vain),
+    )
+    return _Search(_with_test(arm, laboratory), spec, frozenset(evaluation.key for evaluation in every))
+
+
+def _evaluation_of(configuration: Configuration, evaluations: Sequence[Evaluation]) -> Evaluation:
+    """Return the best evaluation of a configuration; two survivors of a beam may both have led to it."""
+    return min((e for e in evaluations if e.configuration == configuration), key=lambda e: e.value)
+
+
+def _references(laboratory: Laboratory) -> Iterator[Arm]:
+    """Yield an arm for each reference of the space that the store knows."""
+    for name, reference in laboratory.space.references(laboratory.cohort.inputs).items():
+        evaluation = laboratory.store.get(laboratory.worker.reference_key(name))
+        if evaluation is not None:
+            yield _reference(name, reference, evaluation, laboratory)
+
+
+def _reference(name: str, reference: Reference, evaluation: Evaluation, laboratory: Laboratory) -> Arm:
+    keys = laboratory.worker.members(name)
+    parts = [laboratory.store.get(key) for key in keys]
+    arm = Arm(
+        name=name,
+        title=reference.title,
+        value=evaluation.value,
+        validation=laboratory.store.predictions(evaluation.key),
+        evaluations=tuple(part for part in parts if part is not None),
+        is_search=False,
+        ours=reference.ours,
+    )
+    return _with_test(arm, laboratory)
+
+
+def _baseline(laboratory: Laboratory) -> Iterator[Arm]:
+    """Yield the arm of the baseline if the store knows it."""
+    space, worker = laboratory.space, laboratory.worker
+    evaluation = laboratory.store.get(worker.key(space.baseline))
+    if evaluation is not None:
+        arm = Arm(
+            name=BASELINE,
+            title="A_0: no fusion before the logits",
+            value=evaluation.value,
+            validation=laboratory.store.predictions(evaluation.key),
+            evaluations=(evaluation,),
+            is_search=False,
+            best=space.baseline,
+        )
+        yield _with_test(arm, laboratory)
+
+
+def _with_test(arm: Arm, laboratory: Laboratory) -> Arm:
+    return replace(arm, test=known_test(laboratory, keys_of(arm)))
+
+
+def _landscape(searches: Sequence[_Search], laboratory: Laboratory) -> Landscape | None:
+    """Return every configuration's loss by one rule, if an arm evaluated all of them."""
+    wanted = set(laboratory.space.configurations())
+    for search in searches:
+        losses = {e.configuration: e.value for e in search.arm.evaluations if e.configuration is not None}
+        if search.arm.name == AUDITOR and losses.keys() >= wanted:
+            return Landscape(losses, laboratory.space)
+    return None
+
+
+def _on_landscape(arm: Arm, landscape: Landscape | None, laboratory: Laboratory) -> Arm:
+    size = sum(1 for _ in laboratory.space.configurations())
+    arm = replace(arm, share_of_exhaustive=len(arm.evaluations) / size)
+    if landscape is None or arm.best is None:
+        return arm
+    return replace(arm, landscape_value=landscape.losses[arm.best], regret=landscape.regret(arm.best))
+
+
+def _facts(laboratory: Laboratory) -> dict[str, Any]:
+    cohort = laboratory.cohort
+    return {
+        "floors": {},
+        **cohort.provenance,
+        "name": cohort.name,
+        "subjects": len(cohort),
+        "classes": list(cohort.classes),
+        "modalities": list(cohort.modalities),
+        "fingerprint": cohort.fingerprint,
+    }

@@ -1,0 +1,79 @@
+"""What happens during a search or comparison, as plain data for whoever shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(frozen=True)
+class PhaseStarted:
+    """A study, the reference models or the test evaluation begins.
+
+    Attributes:
+        title: Such as `sfsa`.
+        total: The largest number of evaluations, `None` if unknown.
+    """
+
+    title: str
+    total: int | None = None
+
+
+@dataclass(frozen=True)
+class EpochDone:
+    """A worker finished an epoch.
+
+    Attributes:
+        worker: Index of the worker process.
+        label: What is trained, such as `layer3=mmtm`.
+        fold: Index of the fold.
+        epoch: Counted from 1.
+        loss: Validation loss in nats.
+    """
+
+    worker: int
+    label: str
+    fold: int
+    epoch: int
+    loss: float
+
+
+@dataclass(frozen=True)
+class EvaluationDone:
+    """A worker finished an evaluation.
+
+    Attributes:
+        worker: Index of the worker process.
+        label: What was evaluated.
+        value: Mean validation loss in nats.
+        trained: Whether it was trained now, rather than answered from the store.
+    """
+
+    worker: int
+    label: str
+    value: float
+    trained: bool
+
+
+@dataclass(frozen=True)
+class EvaluationFailed:
+    """An evaluation ended in an error, or its worker died.
+
+    Attributes:
+        worker: Index of the worker process.
+        label: What was evaluated.
+        message: Why it failed.
+    """
+
+    worker: int
+    label: str
+    message: str
+
+
+Event: TypeAlias = PhaseStarted | EpochDone | EvaluationDone | EvaluationFailed
+Listener: TypeAlias = Callable[[Event], None]
+
+
+def silent(event: Event) -> None:
+    """Ignore an event."""

@@ -1,0 +1,160 @@
+"""Studies: what one is made of, and how it is created, resumed and refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage
+
+from nas_fusion import history
+from nas_fusion.space import check_inherit
+
+# What may change between two runs of one study: none of it changes a number.
+_FREE = ("source", "device", "artifacts", "command", "trials")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudySpec:
+    """All that a process needs to work on a study: data only, JSON in and out, kept on the study itself.
+
+    Attributes:
+        space: Name of the search space.
+        space_options: Its options, see `load_space`.
+        source: Name of a cohort, or the path of a user's data.
+        source_options: Options of `load_cohort`: modalities, label, folds, shape, ...
+        sampler: Name of the sampler.
+        sampler_options: Its options, such as `width`.
+        trials: Evaluations of a sampler without an end of its own, `None` for one that has one.
+        inherit: `parent`, `baseline` or `none`.
+        plan: Overrides of every stage's training plan, such as `{"epochs": 5}`.
+        seed: Of initialisation, data order and sampler.
+        device: `auto`, `cpu`, `cuda` or `cuda:1`.
+        artifacts: Folder or URL of the store.
+        fingerprint: Of the cohort.
+        split: Digest of the cohort's splits.
+        command: The command line that made the study.
+    """
+
+    space: str
+    source: str
+    fingerprint: str
+    split: str
+    space_options: Mapping[str, Any] = field(default_factory=dict)
+    source_options: Mapping[str, Any] = field(default_factory=dict)
+    sampler: str = "sfsa"
+    sampler_options: Mapping[str, Any] = field(default_factory=dict)
+    trials: int | None = None
+    inherit: str = "parent"
+    plan: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    device: str = "auto"
+    artifacts: str = ""
+    command: str = ""
+
+    def __post_init__(self) -> None:
+        check_inherit(self.inherit)
+        if self.trials is not None and self.trials < 1:
+            raise ValueError(f"`trials` must be at least 1, but got {self.trials}.")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the specification as a JSON-compatible mapping."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> StudySpec:
+        """Return the specification that `to_json` gave; what a later version added is ignored.
+
+        Raises:
+            ValueError: If something that cannot be guessed is missing.
+        """
+        known = {f.name: f for f in dataclasses.fields(cls)}
+        missing = [name for name, f in known.items() if name not in values and _required(f)]
+        if missing:
+            raise ValueError(f"`study` must be one that nas-fusion made, but its record lacks {', '.join(missing)}.")
+        return cls(**{name: value for name, value in values.items() if name in known})
+
+    def replace(self, **changes: Any) -> StudySpec:
+        """Return a copy with some fields changed."""
+        return dataclasses.replace(self, **changes)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What must be the same when a study is resumed."""
+        return {name: value for name, value in self.to_json().items() if name not in _FREE}
+
+
+def open_study(spec: StudySpec, storage: BaseStorage, name: str) -> optuna.Study:
+    """Return a study, created if there is none of that name, else resumed.
+
+    Raises:
+        ValueError: If a study of that name is not nas-fusion's or was made with other settings; the message names each
+            difference, and the study is left as it is.
+    """
+    study = optuna.create_study(storage=storage, study_name=name, direction="minimize", load_if_exists=True)
+    stored = history.description(study)
+    if stored is None:
+        if study.get_trials(deepcopy=False):
+            raise ValueError(f"`study` must be one that nas-fusion made, but {name!r} holds other trials; choose another name.")
+        history.describe(study, spec.to_json())
+        return study
+    found = history.differences(StudySpec.from_json(stored).identity, spec.identity)
+    if found:
+        raise ValueError(f"`study` {name!r} cannot be resumed: {'; '.join(found)}. Choose another name with --study.")
+    return study
+
+
+def load_study(storage: BaseStorage, name: str) -> tuple[optuna.Study, StudySpec]:
+    """Return a study that exists, and its specification.
+
+    Raises:
+        ValueError: If there is no study of that name, or nas-fusion did not make it.
+    """
+    known = optuna.get_all_study_names(storage)
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else f" There are: {', '.join(sorted(known)) or 'none'}."
+        raise ValueError(f"`study` must be in the storage, but there is no {name!r}.{hint}")
+    study = optuna.load_study(storage=storage, study_name=name)
+    stored = history.description(study)
+    if stored is None:
+        raise ValueError(f"`study` must be one that nas-fusion made, but {name!r} is somebody else's.")
+    return study, StudySpec.from_json(stored)
+
+
+def arms_of(storage: BaseStorage, name: str | None) -> tuple[str, tuple[str, ...]]:
+    """Return a name and the studies that it means: one study, or the arms `<name>-<sampler>` of a comparison.
+
+    Args:
+        storage: Where the studies are.
+        name: A study or comparison, `None` for the only one there is.
+
+    Raises:
+        ValueError: If there is none of that name, or there are several to choose from.
+    """
+    own = own_studies(storage)
+    if name is None:
+        if len(own) != 1:
+            choice = f"one of {', '.join(own)}" if own else "one that exists, but the storage holds none of nas-fusion's"
+            raise ValueError(f"`--study` must name {choice}.")
+        return own[0], (own[0],)
+    arms = tuple(found for found in own if found == f"{name}-{load_study(storage, found)[1].sampler}")
+    if name not in own and arms:
+        return name, arms
+    load_study(storage, name)
+    return name, (name,)
+
+
+def own_studies(storage: BaseStorage) -> list[str]:
+    """Return the names of the studies in a storage that nas-fusion made, in the order of their creation."""
+    summaries = optuna.get_all_study_summaries(storage, include_best_trial=False)
+    names = [summary.study_name for summary in sorted(summaries, key=lambda summary: summary._study_id)]
+    return [name for name in names if history.description(optuna.load_study(storage=storage, study_name=name)) is not None]
+
+
+def _required(f: dataclasses.Field[Any]) -> bool:
+    return f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
