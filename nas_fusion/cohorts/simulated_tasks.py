@@ -1,7 +1,7 @@
 """Tasks of the simulated MRI cohort: how the label depends on what each scan shows, and what no model can do better than.
 
 A subject has two hidden bits: `aged`, a lower grey-white contrast that T1w shows and FLAIR does not, and `lesions`, which FLAIR
-shows and T1w does not. With the probability of each label given both bits, the expected log-loss that any model can reach is known.
+shows and T1w does not. The probability of each label given both bits says what log-loss any model can reach at best.
 """
 
 from __future__ import annotations

@@ -1,0 +1,93 @@
+"""The simulated MRI cohort as a folder of NIfTI files in BIDS layout, as a scanner's users would have it.
+
+The files hold the raw signals, 0 outside the brain, in float32: whoever reads them, keeps their grid and takes the z-score over
+non-zero voxels has the tensors of `simulated_mri` to the last bit.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from importlib.resources import files
+from pathlib import Path
+
+import nibabel
+import pandas as pd
+
+from nas_fusion.cohorts.anatomy import affine
+from nas_fusion.cohorts.physics import SEQUENCES, InversionRecovery
+from nas_fusion.cohorts.simulated_options import NAME, Options
+from nas_fusion.cohorts.simulated_subjects import raw_subjects
+from nas_fusion.cohorts.simulated_tasks import make_task
+
+BIDS_VERSION = "1.10.0"
+README = """# Simulated MRI cohort
+
+Nobody was scanned: the brains are deformations of a template's tissue map, the scans equations of their pulse sequences. Volumes are
+raw signals on one grid in MNI space, skull-stripped, 0 outside the brain. `participants.tsv` names each subject's class (`group`) and
+its part of the frozen split (`split`). The task is `{task}`; all options are in `dataset_description.json`.
+
+The tissue map comes with this notice:
+
+{notice}"""
+
+
+def write_cohort(out: Path, options: Options) -> Path:
+    """Write the cohort into a folder, which must be new or empty, and return it.
+
+    Args:
+        out: The folder; it and its parents are made.
+        options: The cohort's.
+
+    Raises:
+        ValueError: If there is something in the folder, or it is a file.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ValueError(f"`out` must be a new or an empty folder, but got {str(out)!r}, which holds something.")
+    out.mkdir(parents=True, exist_ok=True)
+    task = make_task(options.task, flip=options.flip)
+    rows = []
+    for subject, (label, scans) in zip(options.subjects, raw_subjects(options, task), strict=True):
+        folder = out / subject / "anat"
+        folder.mkdir(parents=True)
+        for name, raw in scans.items():
+            image = nibabel.Nifti1Image(raw.numpy(), affine(options.shape))
+            image.header.set_xyzt_units("mm")
+            nibabel.save(image, folder / f"{subject}_{name}.nii.gz")
+        rows.append({"participant_id": subject, "group": task.classes[label], "split": options.part(subject)})
+    pd.DataFrame(rows).to_csv(out / "participants.tsv", sep="\t", index=False)
+    _write_descriptions(out, options, task.classes)
+    return out
+
+
+def _write_descriptions(out: Path, options: Options, classes: tuple[str, str]) -> None:
+    notice = (files("nas_fusion.cohorts") / "data" / "NOTICE.md").read_text()
+    (out / "README").write_text(README.format(task=options.task, notice=notice))
+    source = {"Name": NAME, "Parameters": asdict(options)}
+    documents = {
+        "dataset_description.json": {
+            "Name": "Simulated MRI cohort",
+            "BIDSVersion": BIDS_VERSION,
+            "DatasetType": "raw",
+            "GeneratedBy": [{"Name": "nas-fusion", "Description": f"The embedded cohort {NAME}.", "Parameters": source}],
+        },
+        "participants.json": {
+            "group": {"Description": "Class to tell", "Levels": {name: name for name in classes}},
+            "split": {
+                "Description": "Part of the frozen split",
+                "Levels": {part: part for part in ("train", "validation", "test")},
+            },
+        },
+        **{f"{name}.json": _sidecar(name) for name in options.modalities},
+    }
+    for name, document in documents.items():
+        (out / name).write_text(json.dumps(document, indent=2) + "\n")
+
+
+def _sidecar(modality: str) -> dict[str, object]:
+    """Return the metadata of a modality, in the units of BIDS (seconds, tesla)."""
+    sequence = SEQUENCES[modality]
+    times = {"RepetitionTime": sequence.tr / 1000, "EchoTime": sequence.te / 1000}
+    if isinstance(sequence, InversionRecovery):
+        times["InversionTime"] = sequence.ti / 1000
+    return {"MagneticFieldStrength": 3, "SkullStripped": True, **times}

@@ -1,0 +1,102 @@
+"""Options of the simulated MRI cohort, checked: who is simulated, with which task, on which grid."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from nas_fusion.cohorts.physics import SEQUENCES
+from nas_fusion.cohorts.simulated_tasks import TASKS
+from nas_fusion.cohorts.splits import Fold, Splits
+
+NAME = "simulated-mri"
+VERSION = 1
+"""Of the generator: raised whenever the same options give other numbers."""
+
+WHOLE = {"seed": (0, 2**63), "shape": (8, 96), "train": (1, 10**5), "validation": (1, 10**5), "test": (0, 10**5)}
+REAL = {"flip": (0.0, 0.499), "contrast": (0.0, 1.0), "k2": (1.0, 4.0)}
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of the cohort, checked.
+
+    Attributes:
+        task: `discordance` (only both modalities together tell the label), `additive` (each adds its part) or `null`.
+        seed: Which subjects, at least 0.
+        shape: Voxels along each axis of a cube of 180 mm, 8 to 96.
+        train: Subjects that train.
+        validation: Subjects that validate.
+        test: Subjects that no search sees.
+        modalities: Some of `T1w`, `FLAIR`, `T2w`, in the order of the streams.
+        flip: Probability that a label is wrong, in [0, 0.5); `discordance` alone.
+        contrast: Relative lengthening of the white matter's T1 in an aged brain, in [0, 1].
+        k2: Factor of T2 in lesions, in [1, 4].
+    """
+
+    task: str = "discordance"
+    seed: int = 0
+    shape: int = 32
+    train: int = 320
+    validation: int = 160
+    test: int = 400
+    modalities: tuple[str, ...] = ("T1w", "FLAIR")
+    flip: float = 0.05
+    contrast: float = 0.45
+    k2: float = 2.1
+
+    def __post_init__(self) -> None:
+        if self.task not in TASKS:
+            raise ValueError(f"`task` must be one of {', '.join(TASKS)}, but got {self.task!r}.")
+        for name, (low, high) in WHOLE.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+                raise ValueError(f"`{name}` must be a whole number in [{low}, {high}], but got {value!r}.")
+        for name, (least, most) in REAL.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+                raise ValueError(f"`{name}` must be a number in [{least}, {most}], but got {value!r}.")
+        known = set(self.modalities) <= SEQUENCES.keys()
+        if not known or not 0 < len(set(self.modalities)) == len(self.modalities):
+            raise ValueError(f"`modalities` must be different ones of {', '.join(SEQUENCES)}, but got {self.modalities!r}.")
+
+    @classmethod
+    def from_mapping(cls, options: Mapping[str, Any]) -> Options:
+        """Return options by name, the defaults elsewhere.
+
+        Raises:
+            ValueError: If a name is unknown or a value out of its range.
+        """
+        known = [field.name for field in fields(cls)]
+        unknown = [name for name in options if name not in known]
+        if unknown:
+            raise ValueError(f"`options` must be some of {', '.join(known)}, but got {unknown[0]!r}.")
+        given = dict(options)
+        if "modalities" in given:
+            given["modalities"] = tuple(given["modalities"])
+        return cls(**given)
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Ids, those that train first, those that test last."""
+        return tuple(f"sub-{i + 1:05d}" for i in range(self.train + self.validation + self.test))
+
+    @property
+    def splits(self) -> Splits:
+        """The one fold and the test subjects."""
+        ids, held_out = self.subjects, self.train + self.validation
+        return Splits((Fold(ids[: self.train], ids[self.train : held_out]),), ids[held_out:])
+
+    def part(self, subject: str) -> str:
+        """Return the part of the split that a subject belongs to: `train`, `validation` or `test`."""
+        i = int(subject.removeprefix("sub-")) - 1
+        return "train" if i < self.train else "validation" if i < self.train + self.validation else "test"
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of all options and of the generator's version."""
+        text = json.dumps({"cohort": NAME, "version": VERSION, **asdict(self)}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
