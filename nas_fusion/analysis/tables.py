@@ -18,15 +18,12 @@ _TITLES = {
     "title": "Arm",
     "points": "Chosen points",
     "validation_loss": "Validation loss",
-    "landscape_loss": "Loss on the landscape",
+    "landscape_loss": "On the landscape",
     "regret": "Regret",
     "evaluations": "Evaluations",
     "share_of_exhaustive": "Share of exhaustive",
-    "epochs": "Epochs, all",
-    "lineage_epochs": "Epochs, chosen with lineage",
-    "samples": "Samples, all",
-    "lineage_samples": "Samples, chosen with lineage",
 }
+_COSTS = {"Trained in all": ("epochs", "samples"), "Trained by the chosen": ("lineage_epochs", "lineage_samples")}
 _SCORE_TITLES = {"auc": "AUC", "f1": "F1"}
 
 
@@ -67,6 +64,9 @@ def search_columns(table: pd.DataFrame) -> pd.DataFrame:
     names = [name for name in _TITLES if name in ("title", "points") or table[name].notna().any()]
     shown = {_TITLES[name]: [cell(name, value) for value in table[name]] for name in names}
     shown["Arm"] = _titles(table)
+    for title, (epochs, samples) in _COSTS.items():
+        both = zip(table[epochs], table[samples], strict=True)
+        shown[title] = [f"{cell(epochs, e)} epochs [{cell(samples, s)} samples]" for e, s in both]
     return pd.DataFrame(shown, index=table.index)
 
 

@@ -1,1 +1,22 @@
-"""."""
+"""Visualization: figures of a comparison, the report, and publishing into optuna-dashboard."""
+
+from nas_fusion.visualization.arms import arms_figure
+from nas_fusion.visualization.curves import curves_figure
+from nas_fusion.visualization.dashboard import publish
+from nas_fusion.visualization.figures import NamedFigure, all_figures
+from nas_fusion.visualization.folds import folds_figure
+from nas_fusion.visualization.lattice import lattice_figure
+from nas_fusion.visualization.losses import losses_figure
+from nas_fusion.visualization.report import write_report
+
+__all__ = [
+    "NamedFigure",
+    "all_figures",
+    "arms_figure",
+    "curves_figure",
+    "folds_figure",
+    "lattice_figure",
+    "losses_figure",
+    "publish",
+    "write_report",
+]

@@ -1,0 +1,55 @@
+"""Validation loss by epoch of everything that a search trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from nas_fusion.analysis.arms import Arm, Comparison
+from nas_fusion.analysis.naming import points
+from nas_fusion.visualization.style import PALE, colour, new_figure
+
+
+@dataclass(frozen=True)
+class _CurveInfo:
+    """One evaluation: its name, whether the search accepted it, and its loss by epoch, averaged over folds."""
+
+    name: str
+    accepted: bool
+    losses: tuple[float, ...]
+
+
+def curves_figure(comparison: Comparison) -> go.Figure:
+    """Return the validation loss by epoch of the first search: in colour what it accepted, in grey what it only tried."""
+    figure = new_figure(height=420)
+    infos = sorted(_get_curves_info(comparison, comparison.searches[0]), key=lambda info: info.accepted)
+    position = 0
+    for info in infos:
+        line = {"color": colour(position), "width": 3} if info.accepted else {"color": PALE, "width": 1.2}
+        position += info.accepted
+        figure.add_trace(
+            go.Scatter(
+                x=list(range(1, len(info.losses) + 1)),
+                y=[round(loss, 4) for loss in info.losses],
+                mode="lines+markers" if len(info.losses) == 1 else "lines",
+                line=line,
+                name=info.name,
+                showlegend=info.accepted,
+                hovertemplate="epoch %{x}: %{y:.4f} nats<extra>" + info.name + "</extra>",
+            )
+        )
+    figure.update_xaxes(title="epoch")
+    return figure.update_yaxes(title="validation loss (nats)")
+
+
+def _get_curves_info(comparison: Comparison, arm: Arm) -> list[_CurveInfo]:
+    return [
+        _CurveInfo(
+            points(comparison.space, e.configuration) if e.configuration else str(e.reference),
+            e.configuration in arm.path,
+            tuple(sum(losses) / len(losses) for losses in zip(*e.curves, strict=False)),
+        )
+        for e in arm.evaluations
+        if e.curves
+    ]

@@ -1,0 +1,90 @@
+"""All figures of a comparison, with the words that go with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from nas_fusion.analysis.arms import Comparison
+from nas_fusion.visualization.arms import arms_figure
+from nas_fusion.visualization.curves import curves_figure
+from nas_fusion.visualization.folds import folds_figure, n_folds
+from nas_fusion.visualization.lattice import lattice_figure
+from nas_fusion.visualization.losses import losses_figure
+
+
+@dataclass(frozen=True)
+class NamedFigure:
+    """A figure with its name (for files and addresses), its title, and what it shows."""
+
+    name: str
+    title: str
+    caption: str
+    figure: go.Figure
+
+
+def all_figures(comparison: Comparison) -> list[NamedFigure]:
+    """Return the figures that a comparison has the data for, in the order of a report.
+
+    Raises:
+        ValueError: If it holds no search.
+    """
+    if not comparison.searches:
+        raise ValueError(f"`comparison` must hold a search, but got {[arm.name for arm in comparison.arms]}.")
+    figures = []
+    if len(comparison.arms) > 1:
+        figures.append(NamedFigure("arms", "Arms compared", _arms_caption(comparison), arms_figure(comparison)))
+    figures.append(
+        NamedFigure(
+            "lattice",
+            "Search path",
+            "Every dot is a configuration, darker where its validation loss is lower; the baseline A₀ is at the left, and each "
+            "column has one active point more. Thin lines lead from a parent to what was tried from it, thick lines along what "
+            "was accepted. The legend shows and hides them.",
+            lattice_figure(comparison),
+        )
+    )
+    figures.append(
+        NamedFigure(
+            "losses",
+            "Loss by evaluation",
+            "Each mark is one trained configuration, in the order of the search; the line is the best so far.",
+            losses_figure(comparison),
+        )
+    )
+    if any(evaluation.curves for evaluation in comparison.searches[0].evaluations):
+        caption = (
+            f"Everything that {comparison.searches[0].title} trained, by epoch; in colour what it accepted. Inherited weights "
+            "explain curves that begin low."
+        )
+        figures.append(NamedFigure("curves", "Learning curves", caption, curves_figure(comparison)))
+    return figures + _spread(comparison)
+
+
+def _spread(comparison: Comparison) -> list[NamedFigure]:
+    folds = n_folds(comparison)
+    if folds > 1:
+        caption = (
+            "Each dot is the mean validation loss of one fold. Where two arms' dots overlap, folds do not tell them apart."
+        )
+        return [NamedFigure("folds", "Spread over folds", caption, folds_figure(comparison))]
+    if comparison.baseline is None or all(arm.best == comparison.space.baseline for arm in comparison.arms):
+        return []
+    caption = (
+        "There is one fold, so the spread is that over subjects: by how much each validation subject's loss is lower than with "
+        "the baseline A₀ (to the right is better), and the mean with its 95 % interval. Where the interval holds zero, there is "
+        "no gain."
+    )
+    return [NamedFigure("folds", "Spread over subjects", caption, folds_figure(comparison))]
+
+
+def _arms_caption(comparison: Comparison) -> str:
+    caption = (
+        "Mean loss of each arm with its 95 % bootstrap interval over subjects; validation losses were selected on and flatter."
+    )
+    if comparison.cohort.get("floors"):
+        caption += (
+            " Dashed: what late fusion, and what any model at all, can provably not be expected to go below on this cohort."
+        )
+    return caption

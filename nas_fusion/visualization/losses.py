@@ -1,0 +1,89 @@
+"""Loss by evaluation: what each search tried, and the best that it had until then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import accumulate
+
+import plotly.graph_objects as go
+
+from nas_fusion.analysis.arms import Comparison
+from nas_fusion.analysis.naming import points
+from nas_fusion.visualization.style import FLOOR_TITLES, INK, colour, faint, new_figure
+
+
+@dataclass(frozen=True)
+class _LossesInfo:
+    """One search: its losses in the order of its evaluations, what was evaluated, and the best so far."""
+
+    title: str
+    losses: tuple[float, ...]
+    names: tuple[str, ...]
+    best: tuple[float, ...]
+
+
+def losses_figure(comparison: Comparison) -> go.Figure:
+    """Return the validation loss of each evaluation of each search, and as a line the best so far."""
+    figure = new_figure(height=420)
+    for position, info in enumerate(_get_losses_info(comparison)):
+        count = list(range(1, len(info.losses) + 1))
+        figure.add_trace(
+            go.Scatter(
+                x=count,
+                y=[round(loss, 5) for loss in info.best],
+                mode="lines",
+                name=f"{info.title}: best so far",
+                legendgroup=info.title,
+                line={"color": colour(position), "width": 2.5, "shape": "hv"},
+                hoverinfo="skip",
+            )
+        )
+        figure.add_trace(
+            go.Scatter(
+                x=count,
+                y=[round(loss, 5) for loss in info.losses],
+                mode="markers",
+                name=info.title,
+                legendgroup=info.title,
+                showlegend=False,
+                marker={"color": faint(colour(position), 0.55), "size": 9, "symbol": position},
+                text=list(info.names),
+                hovertemplate="%{text}<br>%{y:.4f} nats<extra>" + info.title + "</extra>",
+            )
+        )
+    draw_floors(figure, comparison, horizontal=True)
+    figure.update_xaxes(title="evaluation", dtick=1 if _longest(comparison) <= 20 else None)
+    return figure.update_yaxes(title="validation loss (nats)")
+
+
+def draw_floors(figure: go.Figure, comparison: Comparison, *, horizontal: bool) -> None:
+    """Draw the provable floors of late fusion and of the joint label across a figure, where the cohort knows them."""
+    for name, title in FLOOR_TITLES.items():
+        floor = (comparison.cohort.get("floors") or {}).get(name)
+        if floor is None:
+            continue
+        line = {"color": INK, "width": 1, "dash": "dash"}
+        text = f"{title} {floor:.3f}"
+        if horizontal:
+            figure.add_hline(
+                y=floor, line=line, annotation={"text": text, "font": {"size": 11}}, annotation_position="bottom right"
+            )
+        else:
+            note = {"text": text.replace(" of ", " of<br>", 1), "font": {"size": 11}, "yanchor": "bottom"}
+            figure.add_vline(x=floor, line=line, annotation=note, annotation_position="top")
+
+
+def _get_losses_info(comparison: Comparison) -> list[_LossesInfo]:
+    return [
+        _LossesInfo(
+            arm.title,
+            tuple(e.value for e in arm.evaluations),
+            tuple(points(comparison.space, e.configuration or {}) if e.configuration else "" for e in arm.evaluations),
+            tuple(accumulate((e.value for e in arm.evaluations), min)),
+        )
+        for arm in comparison.searches
+    ]
+
+
+def _longest(comparison: Comparison) -> int:
+    return max((len(arm.evaluations) for arm in comparison.searches), default=0)

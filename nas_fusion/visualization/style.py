@@ -1,0 +1,51 @@
+"""How all figures look: colours that colour-blind readers can tell apart, one font, no ornament."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import plotly.graph_objects as go
+
+# Okabe and Ito's palette (https://jfly.uni-koeln.de/color/), without its yellow, which is too light for lines on white.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D")
+INK, PALE, GRID = "#222222", "#B8BEC4", "#E6E8EB"
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+FLOOR_TITLES = {"late_fusion": "floor of late fusion", "joint": "floor of any model"}
+
+
+def colour(position: int) -> str:
+    """Return the colour of the n-th arm, from 0; they repeat after seven."""
+    return COLOURS[position % len(COLOURS)]
+
+
+def faint(hexadecimal: str, opacity: float) -> str:
+    """Return a colour `#rrggbb` with an opacity in [0, 1]."""
+    red, green, blue = (int(hexadecimal[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red}, {green}, {blue}, {opacity})"
+
+
+def new_figure(*, height: int, **layout: Any) -> go.Figure:
+    """Return an empty figure in our style.
+
+    Its template is `none`: a dashboard stores a figure in small pieces, and a template is longer than the figure.
+
+    Args:
+        height: In pixels; the width is that of the page.
+        layout: Further properties of plotly's layout.
+    """
+    figure = go.Figure()
+    figure.update_layout(
+        template="none",
+        height=height,
+        autosize=True,
+        font={"family": FONT, "size": 13, "color": INK},
+        paper_bgcolor="#FFFFFF",
+        plot_bgcolor="#FFFFFF",
+        margin={"l": 60, "r": 20, "t": 50, "b": 50},
+        legend={"orientation": "h", "x": 0, "y": 1.02, "xanchor": "left", "yanchor": "bottom"},
+        hoverlabel={"font": {"family": FONT}},
+    )
+    axis = {"gridcolor": GRID, "zeroline": False, "automargin": True, "linecolor": PALE, "ticks": "outside", "tickcolor": PALE}
+    figure.update_xaxes(**axis)
+    figure.update_yaxes(**axis)
+    return figure.update_layout(**layout)
