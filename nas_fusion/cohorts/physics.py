@@ -29,7 +29,11 @@ TISSUES = (GREY, WHITE, FLUID)
 
 
 class Sequence(Protocol):
-    """A pulse sequence: what its factor without transverse decay is, and when its echo comes (ms)."""
+    """A pulse sequence: what its factor without transverse decay is, how often it repeats, and when its echo comes."""
+
+    @property
+    def tr(self) -> float:
+        """Repetition time in ms."""
 
     @property
     def te(self) -> float:

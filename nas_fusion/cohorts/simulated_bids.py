@@ -23,9 +23,9 @@ from nas_fusion.cohorts.simulated_tasks import make_task
 BIDS_VERSION = "1.10.0"
 README = """# Simulated MRI cohort
 
-Nobody was scanned: the brains are deformations of a template's tissue map, the scans equations of their pulse sequences. Volumes are
-raw signals on one grid in MNI space, skull-stripped, 0 outside the brain. `participants.tsv` names each subject's class (`group`) and
-its part of the frozen split (`split`). The task is `{task}`; all options are in `dataset_description.json`.
+Nobody was scanned: the brains are deformations of a template's tissue map, the scans equations of their pulse sequences.
+Volumes are raw signals on one grid in MNI space, skull-stripped, 0 outside the brain. `participants.tsv` names each subject's
+class (`group`) and its part of the frozen split (`split`). The task is `{task}`; all options are in `dataset_description.json`.
 
 The tissue map comes with this notice:
 
@@ -51,8 +51,8 @@ def write_cohort(out: Path, options: Options) -> Path:
         folder = out / subject / "anat"
         folder.mkdir(parents=True)
         for name, raw in scans.items():
-            image = nibabel.Nifti1Image(raw.numpy(), affine(options.shape))
-            image.header.set_xyzt_units("mm")
+            image = nibabel.Nifti1Image(raw.numpy(), affine(options.shape))  # type: ignore[no-untyped-call]
+            image.header.set_xyzt_units("mm")  # type: ignore[no-untyped-call]
             nibabel.save(image, folder / f"{subject}_{name}.nii.gz")
         rows.append({"participant_id": subject, "group": task.classes[label], "split": options.part(subject)})
     pd.DataFrame(rows).to_csv(out / "participants.tsv", sep="\t", index=False)
@@ -63,13 +63,14 @@ def write_cohort(out: Path, options: Options) -> Path:
 def _write_descriptions(out: Path, options: Options, classes: tuple[str, str]) -> None:
     notice = (files("nas_fusion.cohorts") / "data" / "NOTICE.md").read_text()
     (out / "README").write_text(README.format(task=options.task, notice=notice))
-    source = {"Name": NAME, "Parameters": asdict(options)}
     documents = {
         "dataset_description.json": {
             "Name": "Simulated MRI cohort",
             "BIDSVersion": BIDS_VERSION,
             "DatasetType": "raw",
-            "GeneratedBy": [{"Name": "nas-fusion", "Description": f"The embedded cohort {NAME}.", "Parameters": source}],
+            "GeneratedBy": [
+                {"Name": "nas-fusion", "Description": f"The embedded cohort {NAME}.", "Parameters": asdict(options)}
+            ],
         },
         "participants.json": {
             "group": {"Description": "Class to tell", "Levels": {name: name for name in classes}},

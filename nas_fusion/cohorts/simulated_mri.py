@@ -113,8 +113,8 @@ def write_bids(out: str | Path, **options: Any) -> Path:
     """Write the cohort as NIfTI files in BIDS layout and return the folder.
 
     `sub-00001/anat/sub-00001_T1w.nii.gz` and so on hold raw signals, 0 outside the brain; `participants.tsv` the columns
-    `participant_id`, `group` (the class) and `split` (`train`, `validation`, `test`). Reading them on their own grid with a z-score
-    over non-zero voxels gives the tensors of `simulated_mri`.
+    `participant_id`, `group` (the class) and `split` (`train`, `validation`, `test`). Reading them on their own grid with a
+    z-score over non-zero voxels gives the tensors of `simulated_mri`.
 
     Args:
         out: A new or empty folder.
