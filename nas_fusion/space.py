@@ -130,6 +130,12 @@ class SearchSpace:
         """Return a search space as it is, and a plain mapping of choices as a search space."""
         return space if isinstance(space, SearchSpace) else SearchSpace(space)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "parameters": dict(self.parameters)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, parameters=MappingProxyType(state["parameters"]))
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({ {p: list(c) for p, c in self.parameters.items()} })"
 
@@ -229,15 +235,18 @@ class SearchSpace:
         return current
 
     def forward_moves(self, configuration: Mapping[str, str]) -> list[Configuration]:
-        """Return the canonical configurations one move further: a parameter with effect goes from off to a choice."""
+        """Return the canonical configurations one move further: a parameter with effect goes from off to a choice.
+
+        A choice that takes the effect from another active parameter is an exchange, not a move forward.
+        """
         current = self.canonical(configuration)
-        moves = (
-            self.canonical(current.with_choices({parameter: choice}))
+        moves = [
+            current.with_choices({parameter: choice})
             for parameter, choices in self.parameters.items()
             if current[parameter] == choices[0] and self.is_active(parameter, current)
             for choice in choices[1:]
-        )
-        return [move for move in dict.fromkeys(moves) if move != current]
+        ]
+        return [move for move in moves if self.canonical(move) == move] if self.is_constrained else moves
 
     def backward_moves(self, configuration: Mapping[str, str]) -> list[Configuration]:
         """Return the canonical configurations one move back: a parameter goes back to off."""

@@ -1,0 +1,416 @@
+"""What the three searches do on known landscapes, with everything that can happen to a trial."""
+
+from __future__ import annotations
+
+import math
+import pickle
+import warnings
+from collections.abc import Callable
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from nas_fusion import history
+from nas_fusion.samplers import BeamSampler, ExhaustiveSampler, SearchSampler, SFSASampler
+from nas_fusion.space import Configuration, SearchSpace
+from tests.nas_fusion_tests.samplers_tests.landscapes import PLANTED, choices, evaluated, planted, points, run
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+SAMPLERS: list[Callable[..., SearchSampler]] = [SFSASampler, BeamSampler, ExhaustiveSampler]
+EVALUATIONS = {SFSASampler: 8, BeamSampler: 13, ExhaustiveSampler: 16}
+PATHS = {SFSASampler: [(), (2,)], BeamSampler: [(), (1,), (1, 3)], ExhaustiveSampler: [(), (1, 3)]}
+
+
+class Switches(SearchSpace):
+    """Point b has no effect unless a is on, c none if a is on."""
+
+    def is_active(self, parameter: str, configuration: dict[str, str]) -> bool:  # type: ignore[override]
+        return {"b": configuration["a"] == "on", "c": configuration["a"] == "off"}.get(parameter, True)
+
+
+SWITCHES = Switches({"a": ["off", "on"], "b": ["off", "x", "y"], "c": ["off", "x"]})
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_planted_landscape(sampler: Callable[..., SearchSampler]) -> None:
+    made = sampler(choices(4))
+    study = run(made, planted)
+    state = made.state(study)
+    assert [points(c) for c in state.path] == PATHS[sampler]
+    assert state.best == made.best(study) == made.path(study)[-1]
+    assert state.used == tuple(range(EVALUATIONS[sampler]))
+    assert (state.in_vain, state.surplus, state.skipped) == ((), (), ())
+    assert state.complete
+    assert len(study.trials) == EVALUATIONS[sampler] <= made.max_evaluations
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_wider_space_with_inert_points_changes_nothing(sampler: Callable[..., SearchSampler]) -> None:
+    made = sampler(choices(6))
+    study = run(made, lambda trial: PLANTED[tuple(i for i in points(made.space.suggest(trial)) if i < 5)])
+    assert [points(c) for c in made.path(study)] == PATHS[sampler]
+
+
+def test_first_rounds_in_order() -> None:
+    study = run(SFSASampler(choices(4)), planted)
+    space = SearchSpace(choices(4))
+    assert [points(c) for c in evaluated(study, space)] == [(), (1,), (2,), (3,), (4,), (1, 2), (2, 3), (2, 4)]
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_maximise(sampler: Callable[..., SearchSampler]) -> None:
+    made = sampler(choices(4))
+    study = run(made, lambda trial: -planted(trial), direction="maximize")
+    assert [points(c) for c in made.path(study)] == PATHS[sampler]
+    assert len(study.trials) == EVALUATIONS[sampler]
+
+
+@pytest.mark.parametrize(("tolerance", "path"), [(0.0, [(), (2,)]), (0.12, [(), (2,)]), (0.14, [()])])
+def test_tolerance(tolerance: float, path: list[tuple[int, ...]]) -> None:
+    sampler = SFSASampler(choices(4), tolerance=tolerance)
+    study = run(sampler, planted)
+    assert [points(c) for c in sampler.path(study)] == path
+
+
+@pytest.mark.parametrize(("patience", "trials"), [(1, 8), (2, 11), (9, 11)])
+def test_patience_passes_through_rounds_without_improvement(patience: int, trials: int) -> None:
+    sampler = SFSASampler(choices(4), patience=patience)
+    study = run(sampler, planted)
+    # From {2}: {1,2} .54, {2,3} .54, {2,4} .54 (the tie goes to the first); from {1,2}: {1,2,3} .34, better than all before.
+    expected = [(), (2,)] if patience == 1 else [(), (2,), (1, 2), (1, 2, 3)]
+    assert [points(c) for c in sampler.path(study)] == expected
+    assert len(study.trials) == trials
+
+
+def test_ties_go_to_fewer_active_points_then_to_the_index() -> None:
+    constant = run(ExhaustiveSampler(choices(3)), lambda trial: 0.0 * len(points(SearchSpace(choices(3)).suggest(trial))))
+    assert points(ExhaustiveSampler(choices(3)).best(constant) or {"layer1": "?"}) == ()
+    sampler = SFSASampler(choices(3))
+    study = run(sampler, lambda trial: -float(bool(points(sampler.space.suggest(trial)))))
+    assert [points(c) for c in sampler.path(study)] == [(), (1,)]
+
+    losses = {(1, 2): 0.1, (3,): 0.1}  # {1, 2} has index 3, {3} has index 4 but fewer points
+    every = ExhaustiveSampler(choices(3))
+    study = run(every, lambda trial: losses.get(points(every.space.suggest(trial)), 1.0))
+    assert points(every.best(study) or {}) == (3,)
+
+
+def test_points_that_offer_several_modules() -> None:
+    sampler = SFSASampler(choices(2, ("mmtm", "concat_conv")))
+    wanted = {"layer1": "concat_conv", "layer2": "none"}
+    study = run(sampler, lambda trial: 0.0 if sampler.space.suggest(trial) == wanted else 1.0)
+    assert [dict(c) for c in sampler.path(study)] == [{"layer1": "none", "layer2": "none"}, wanted]
+    assert len(study.trials) == 1 + 4 + 2 == sampler.max_evaluations
+
+
+@pytest.mark.parametrize("inherit", ["none", "parent"])
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_parameters_without_effect(sampler: Callable[..., SearchSampler], inherit: str) -> None:
+    canonical = [{}, {"a": "on"}, {"a": "on", "b": "x"}, {"a": "on", "b": "y"}, {"c": "x"}]
+    losses = {SWITCHES.complete(c): loss for c, loss in zip(canonical, (0.9, 0.6, 0.5, 0.4, 0.7), strict=True)}
+    made = sampler(SWITCHES, inherit=inherit)
+    study = run(made, lambda trial: losses[SWITCHES.suggest(trial)])
+    assert sorted(map(SWITCHES.index, evaluated(study, SWITCHES))) == sorted(map(SWITCHES.index, losses))
+    assert [SWITCHES.active(c) for c in made.path(study)] == (
+        [{}, canonical[3]] if sampler is ExhaustiveSampler else [{}, {"a": "on"}, canonical[3]]
+    )
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_the_baseline_wins(sampler: Callable[..., SearchSampler]) -> None:
+    made = sampler(choices(3))
+    study = run(made, lambda trial: float(len(points(made.space.suggest(trial)))))
+    assert made.path(study) == [made.space.baseline]
+
+
+def test_parents_and_lineages() -> None:
+    def lineages(sampler: SearchSampler) -> list[tuple[tuple[int, ...] | None, list[tuple[int, ...]], int | None]]:
+        seen = []
+
+        def objective(trial: optuna.Trial) -> float:
+            parent, lineage, claim = history.parent_of(trial), history.lineage_of(trial), history.claim_of(trial)
+            assert lineage is not None and claim is not None
+            seen.append((None if parent is None else points(parent), [points(c) for c in lineage], claim.round))
+            return planted(trial)
+
+        study = run(sampler, objective)
+        stored = [history.parent_of(trial) for trial in study.trials]
+        assert [None if parent is None else points(parent) for parent in stored] == [parent for parent, _, _ in seen]
+        return seen
+
+    beam = {inherit: lineages(BeamSampler(choices(4), inherit=inherit)) for inherit in ("parent", "baseline", "none")}
+    second = [((2,), [(), (2,)], 2)] * 3 + [((1,), [(), (1,)], 2)] * 2
+    third = [((1, 3), [(), (1,), (1, 3)], 3)] * 2 + [((1, 2), [(), (2,), (1, 2)], 3)]
+    assert beam["parent"] == [(None, [], 0)] + [((), [()], 1)] * 4 + second + third
+    assert beam["baseline"] == [(p, [] if p is None else [()], r) for p, _, r in beam["parent"]]
+    assert beam["none"] == [(p, [], r) for p, _, r in beam["parent"]]
+    assert lineages(ExhaustiveSampler(choices(4), inherit="parent")) == [(None, [], 0)] + [((), [()], 1)] * 15
+    assert lineages(ExhaustiveSampler(choices(4))) == [(None, [], 0)] + [((), [], 1)] * 15
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_failures_are_repeated(sampler: Callable[..., SearchSampler]) -> None:
+    made = sampler(choices(4))
+    failures = {(2,): 2, (): 1, (1, 2): 1}
+
+    def objective(trial: optuna.Trial) -> float:
+        chosen = points(made.space.suggest(trial))
+        if failures.get(chosen, 0):
+            failures[chosen] -= 1
+            raise RuntimeError("out of luck")
+        return PLANTED[chosen]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        study = run(made, objective, catch=RuntimeError)
+    assert [points(c) for c in made.path(study)] == PATHS[sampler]
+    state = made.state(study)
+    assert len(state.used) == EVALUATIONS[sampler]
+    assert len(study.trials) == EVALUATIONS[sampler] + 4
+
+
+@pytest.mark.parametrize("before_suggesting", [True, False])
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_what_fails_too_often_is_skipped_with_a_warning(sampler: Callable[..., SearchSampler], before_suggesting: bool) -> None:
+    made = sampler(choices(4), max_retries=1)
+
+    def objective(trial: optuna.Trial) -> float:
+        claim = history.claim_of(trial)
+        assert claim is not None
+        if before_suggesting and claim.configuration is not None and points(claim.configuration) == (2,):
+            raise RuntimeError("never again")
+        chosen = points(made.space.suggest(trial))
+        return PLANTED[chosen] if chosen != (2,) else math.nan
+
+    with pytest.warns(UserWarning, match=r"\{'layer2': 'mmtm'\} failed 2 times: the search goes on without it"):
+        study = run(made, objective, catch=RuntimeError)
+    state = made.state(study)
+    assert state.complete
+    assert [points(c) for c in state.skipped] == [(2,)]
+    assert [points(c) for c in state.path] == [(), (1,), (1, 3)][: 3 if sampler is not ExhaustiveSampler else 1] + (
+        [(1, 3)] if sampler is ExhaustiveSampler else []
+    )
+    with pytest.warns(UserWarning, match="failed 2 times"):
+        assert sampler(choices(4), max_retries=1).state(study) == state  # another process comes to the same
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("end", ["pruned", "inf", "-inf", "marked"])
+def test_pruned_and_non_finite_are_not_better_and_not_repeated(sampler: Callable[..., SearchSampler], end: str) -> None:
+    made = sampler(choices(4))
+
+    def objective(trial: optuna.Trial) -> float:
+        chosen = points(made.space.suggest(trial))
+        if chosen != (2,):
+            return PLANTED[chosen]
+        if end == "pruned":
+            trial.report(0.01, 1)
+            raise optuna.TrialPruned
+        if end == "marked":
+            history.mark_non_finite(trial, math.nan)
+            return math.nan
+        return float(end)
+
+    study = run(made, objective)
+    assert [points(c) for c in made.path(study)] == ([(), (1, 3)] if sampler is ExhaustiveSampler else [(), (1,), (1, 3)])
+    assert sum(points(t.params) == (2,) for t in study.trials) == 1
+    assert 2 in made.state(study).used
+
+
+def test_a_baseline_without_a_loss_does_not_end_the_search() -> None:
+    sampler = SFSASampler(choices(3))
+    study = run(sampler, lambda trial: float(len(points(sampler.space.suggest(trial)))) or math.inf)
+    assert [points(c) for c in sampler.path(study)] == [(), (1,)]
+    hopeless = run(SFSASampler(choices(3)), lambda trial: math.inf * (1 + len(points(sampler.space.suggest(trial)))))
+    assert sampler.state(hopeless).complete
+    assert sampler.best(hopeless) is None
+    assert sampler.path(hopeless) == []
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_search_by_ask_and_tell(sampler: Callable[..., SearchSampler]) -> None:
+    made = sampler(choices(4))
+    study = optuna.create_study(sampler=made)
+    while made.outlook(study) == "open":
+        trial = study.ask()
+        study.tell(trial, planted(trial))
+    assert made.outlook(study) == "complete"
+    assert [points(c) for c in made.path(study)] == PATHS[sampler]
+    surplus = study.ask()
+    with pytest.raises(optuna.TrialPruned, match="The search is complete"):
+        planted(surplus)
+    study.tell(surplus, state=TrialState.PRUNED)
+    with pytest.raises(optuna.TrialPruned, match="The search is complete"):
+        study.ask({"layer1": optuna.distributions.CategoricalDistribution(["none", "mmtm"])})
+    assert made.state(study).surplus == (EVALUATIONS[sampler], EVALUATIONS[sampler] + 1)
+    assert history.surplus_reason(surplus) == "complete"
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_complete_search_stops_the_study_and_trains_nothing(sampler: Callable[..., SearchSampler]) -> None:
+    made = sampler(choices(4))
+    study = run(made, planted)
+    before = made.state(study)
+    study.optimize(lambda trial: pytest.fail(f"trained {trial.number}") if planted(trial) else 0.0, n_trials=5)
+    after = made.state(study)
+    assert [trial.state for trial in study.trials[len(before.used) :]] == [TrialState.PRUNED]
+    assert after.surplus == (len(before.used),)
+    assert after.path == before.path
+
+
+@pytest.mark.parametrize("n_trials", [1, 3, 7])
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_another_sampler_object_goes_on(sampler: Callable[..., SearchSampler], n_trials: int) -> None:
+    study = run(sampler(choices(4)), planted, n_trials=n_trials)
+    made = sampler(choices(4))
+    study.sampler = pickle.loads(pickle.dumps(made))
+    study.optimize(planted)
+    space = SearchSpace(choices(4))
+    assert evaluated(study, space) == evaluated(run(sampler(choices(4)), planted), space)
+    assert made.state(study).complete
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_one_sampler_object_for_two_studies(sampler: Callable[..., SearchSampler]) -> None:
+    made = sampler(choices(4))
+    studies = [optuna.create_study(sampler=made) for _ in range(2)]
+    for _ in range(20):
+        for study in studies:
+            if made.outlook(study) == "open":
+                study.optimize(planted, n_trials=1)
+    for study in studies:
+        assert [points(c) for c in made.path(study)] == PATHS[sampler]
+        assert len(study.trials) == EVALUATIONS[sampler]
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_other_trials_in_the_study_are_ignored(sampler: Callable[..., SearchSampler]) -> None:
+    made = sampler(choices(4))
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+
+    def foreign(trial: optuna.Trial) -> float:
+        return trial.suggest_float("x", -2, -1) + len(trial.suggest_categorical("layer1", ["none", "mmtm"]))
+
+    study.optimize(foreign, n_trials=3)
+    study.sampler = made
+    study.optimize(planted, n_trials=2)
+    study.optimize(lambda trial: trial.suggest_float("x", -2, -1), n_trials=2)
+    study.add_trial(optuna.create_trial(value=-9.0, params={}, distributions={}))
+    study.optimize(planted)
+    state = made.state(study)
+    assert [points(c) for c in state.path] == PATHS[sampler]
+    assert not {0, 1, 2, 5, 6, 7} & {*state.used, *state.in_vain}
+    assert len(study.trials) == 6 + EVALUATIONS[sampler]
+
+
+@pytest.mark.parametrize("inherit", ["none", "parent"])
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_enqueued_configurations_are_not_evaluated_again(sampler: Callable[..., SearchSampler], inherit: str) -> None:
+    made = sampler(choices(4), inherit=inherit)
+    study = optuna.create_study(sampler=made)
+    study.enqueue_trial(dict(made.space.complete({"layer2": "mmtm"})))
+    study.enqueue_trial({"layer1": "mmtm"})  # incomplete: the rest is drawn
+    claims = []
+
+    def objective(trial: optuna.Trial) -> float:
+        claims.append(history.claim_of(trial))
+        return planted(trial)
+
+    study.optimize(objective)
+    assert [points(c) for c in made.path(study)] == PATHS[sampler]
+    assert claims[0] == history.Claim(
+        made.space.complete({"layer2": "mmtm"}), made.space.baseline, () if inherit == "none" else (made.space.baseline,)
+    )
+    assert claims[1] == history.Claim()
+    assert sum(points(t.params) == (2,) for t in study.trials) == 1 + (points(study.trials[1].params) == (2,))
+    assert 0 in made.state(study).used
+
+
+def test_a_waiting_trial_counts_as_a_claim() -> None:
+    sampler = SFSASampler(choices(4))
+    study = optuna.create_study(sampler=sampler)
+    asked = study.ask()
+    study.tell(asked, planted(asked))
+    study.add_trial(
+        optuna.create_trial(
+            state=TrialState.WAITING, system_attrs={"fixed_params": dict(sampler.space.complete({"layer1": "mmtm"}))}
+        )
+    )
+    trial = optuna.Trial(study, study._storage.create_new_trial(study._study_id))
+    assert points(sampler.space.suggest(trial)) == (2,)
+
+
+def test_what_a_fixing_sampler_changed_counts_as_what_it_is() -> None:
+    sampler = ExhaustiveSampler(choices(2), max_retries=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study = optuna.create_study(sampler=optuna.samplers.PartialFixedSampler({"layer1": "mmtm"}, sampler))
+    with pytest.warns(UserWarning, match="failed 1 times"):
+        study.optimize(lambda trial: float(len(points(sampler.space.suggest(trial)))), n_trials=12)
+    state = sampler.state(study)
+    assert [points(c) for c in state.skipped] == [(), (2,)]
+    assert state.complete
+    assert state.used == (0, 1)
+
+
+def test_a_hyperband_pruner_does_not_split_the_history() -> None:
+    sampler = SFSASampler(choices(4))
+    study = optuna.create_study(sampler=sampler, pruner=optuna.pruners.HyperbandPruner())
+    study.optimize(planted)
+    assert [points(c) for c in sampler.path(study)] == [(), (2,)]
+    assert len(study.trials) == 8
+
+
+def test_a_later_value_changes_what_was_pruned() -> None:
+    sampler = SFSASampler(choices(4))
+
+    def objective(trial: optuna.Trial) -> float:
+        value = planted(trial)
+        if points(trial.params) == (2,) and trial.number < 8:
+            raise optuna.TrialPruned
+        return value
+
+    study = run(sampler, objective)
+    assert [points(c) for c in sampler.path(study)] == [(), (1,), (1, 3)]
+    study.enqueue_trial(dict(sampler.space.complete({"layer2": "mmtm"})))
+    study.optimize(objective)
+    assert [points(c) for c in sampler.path(study)] == [(), (2,)]
+    assert SFSASampler(choices(4)).state(study) == sampler.state(study)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"width": 0}, "`width` must be a finite number of at least 1, but got 0"),
+        ({"patience": 0}, "`patience` must be a finite number of at least 1, but got 0"),
+        ({"tolerance": -0.1}, "`tolerance` must be a finite number of at least 0, but got -0.1"),
+        ({"tolerance": math.nan}, "`tolerance` must be a finite number of at least 0, but got nan"),
+        ({"max_retries": -1}, "`max_retries` must be at least 0, but got -1"),
+        ({"inherit": "father"}, "`inherit` must be one of parent, baseline, none, but got 'father'"),
+    ],
+)
+def test_options_out_of_range(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        BeamSampler(choices(2), **options)  # type: ignore[arg-type]
+
+
+def test_inheritance_is_the_spaces_own_by_default() -> None:
+    assert SFSASampler(choices(2)).inherit == "none"
+    assert SFSASampler(SearchSpace(choices(2), inherit="parent")).inherit == "parent"
+    assert SFSASampler(SearchSpace(choices(2), inherit="parent"), inherit="baseline").inherit == "baseline"
+
+
+def test_multiple_objectives_are_refused() -> None:
+    study = optuna.create_study(directions=["minimize", "minimize"], sampler=SFSASampler(choices(2)))
+    with pytest.raises(ValueError, match="SFSASampler cannot be used"):
+        study.ask()
+
+
+def test_state_before_the_first_evaluation() -> None:
+    sampler = SFSASampler(choices(2))
+    study = optuna.create_study(sampler=sampler)
+    state = sampler.state(study)
+    assert (state.path, state.best, state.complete, state.used) == ((), None, False, ())
+    assert sampler.outlook(study) == "open"
+    assert isinstance(sampler.space.baseline, Configuration)
