@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from nas_fusion.analysis.arms import Arm, Comparison
 from nas_fusion.analysis.bootstrap import Estimate, bootstrap_scores
-from nas_fusion.analysis.naming import short_points
+from nas_fusion.analysis.naming import points
 from nas_fusion.record import Predictions
 from nas_fusion.visualization.losses import draw_floors
 from nas_fusion.visualization.style import COLOURS, new_figure
@@ -52,7 +52,9 @@ def _get_arms_info(comparison: Comparison) -> list[_ArmInfo]:
 
 def _label(comparison: Comparison, arm: Arm) -> str:
     title = f"{arm.title} (ours)" if arm.ours else arm.title
-    return f"{title}: {short_points(comparison.space, arm.best)}" if arm.is_search and arm.best is not None else title
+    if not arm.is_search or arm.best is None:
+        return title
+    return f'{title}<br><span style="font-size:11px">{points(comparison.space, arm.best)}</span>'
 
 
 def _estimate(predictions: Predictions) -> Estimate:

@@ -108,11 +108,15 @@ def _places(
     for configuration in ordered:
         graph.add_node(configuration, layer=layer[configuration])
     graph.add_edges_from(moves)
-    layout = nx.multipartite_layout(graph, subset_key="layer", align="vertical") if len(ordered) > 1 else {ordered[0]: (0, 0)}
-    tallest = max(abs(float(y)) for _, y in layout.values()) or 1.0
-    return {
-        configuration: (float(layer[configuration]), -float(layout[configuration][1]) / tallest) for configuration in ordered
-    }
+    layout = nx.multipartite_layout(graph, subset_key="layer", align="vertical")
+    heights = {configuration: float(y) for configuration, (_, y) in layout.items()}
+    tallest = max(map(abs, heights.values())) or 1.0
+    places = {}
+    for number in set(layer.values()):
+        column = [configuration for configuration in ordered if layer[configuration] == number]
+        descending = sorted((heights[configuration] / tallest for configuration in column), reverse=True)
+        places |= {configuration: (float(number), y) for configuration, y in zip(column, descending, strict=True)}
+    return places
 
 
 def _tree(arm: Arm) -> tuple[Edge, ...]:

@@ -9,7 +9,9 @@ import plotly.graph_objects as go
 
 from nas_fusion.analysis.arms import Comparison
 from nas_fusion.analysis.naming import points
-from nas_fusion.visualization.style import FLOOR_TITLES, INK, colour, faint, new_figure
+from nas_fusion.visualization.style import FLOOR_TITLES, INK, colour, new_figure
+
+_SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "x", "star")
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,9 @@ class _LossesInfo:
 
 def losses_figure(comparison: Comparison) -> go.Figure:
     """Return the validation loss of each evaluation of each search, and as a line the best so far."""
-    figure = new_figure(height=420)
-    for position, info in enumerate(_get_losses_info(comparison)):
+    figure = new_figure(height=440)
+    infos = _get_losses_info(comparison)
+    for position, info in enumerate(infos):
         count = list(range(1, len(info.losses) + 1))
         figure.add_trace(
             go.Scatter(
@@ -34,7 +37,7 @@ def losses_figure(comparison: Comparison) -> go.Figure:
                 mode="lines",
                 name=f"{info.title}: best so far",
                 legendgroup=info.title,
-                line={"color": colour(position), "width": 2.5, "shape": "hv"},
+                line={"color": colour(position), "width": min(8, 2 + 2 * (len(infos) - 1 - position)), "shape": "hv"},
                 hoverinfo="skip",
             )
         )
@@ -46,7 +49,7 @@ def losses_figure(comparison: Comparison) -> go.Figure:
                 name=info.title,
                 legendgroup=info.title,
                 showlegend=False,
-                marker={"color": faint(colour(position), 0.55), "size": 9, "symbol": position},
+                marker={"color": colour(position), "size": 10, "symbol": f"{_SYMBOLS[position % len(_SYMBOLS)]}-open"},
                 text=list(info.names),
                 hovertemplate="%{text}<br>%{y:.4f} nats<extra>" + info.title + "</extra>",
             )

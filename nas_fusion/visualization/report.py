@@ -18,7 +18,12 @@ from nas_fusion.analysis.tables import comparison_table, search_columns, test_co
 from nas_fusion.visualization.figures import NamedFigure, all_figures
 from nas_fusion.visualization.page import PAGE, POLICY, STYLE
 
-_CONFIG = {"displaylogo": False, "responsive": True, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
+_CONFIG = {
+    "displaylogo": False,
+    "displayModeBar": "hover",
+    "responsive": True,
+    "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
+}
 _WORDS = ("Arm", "Chosen points")
 
 
@@ -101,7 +106,7 @@ def _tables(comparison: Comparison) -> Iterator[str]:
         yield f"<h2>Test subjects</h2><p>{subjects} subjects that no search has seen, evaluated once, after all searches.</p>"
         yield _table(tested, table["kind"][tested.index])
         yield (
-            '<p class="about">In brackets: 95 % bootstrap intervals over subjects, drawn within each class. What training '
+            '<p class="about">Below each score its 95 % bootstrap interval over subjects, drawn within each class. What training '
             "again would change is not in them.</p>"
         )
 
@@ -135,8 +140,8 @@ def _class(column: object) -> str:
 
 
 def _cell(text: str) -> str:
-    value, bracket, interval = html.escape(text).partition(" [")
-    return f"{value}<small>[{interval}</small>" if bracket else value
+    value, bracket, detail = html.escape(text).partition(" [")
+    return f"{value}<small>{detail.removesuffix(']')}</small>" if bracket else value
 
 
 def _figure(named: NamedFigure) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -192,7 +193,7 @@ def one_search(**changes: Any) -> Comparison:
     landscape = synergy_landscape()
     arm = sfsa(landscape, landscape_value=None, regret=None, test=None)
     fields: dict[str, Any] = {
-        "arms": (arm, baseline(0.65)),
+        "arms": (arm, replace(baseline(0.65), test=None, landscape_value=None)),
         "command": "nas-fusion search fusion-points --sampler sfsa",
         "landscape": None,
         "landscape_inherit": None,
