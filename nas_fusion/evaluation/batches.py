@@ -1,0 +1,78 @@
+"""Batches: their order, their tail, and random flips."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from nas_fusion.cohorts import Batch, Cohort, Inputs
+
+
+def shuffled(subjects: torch.Tensor, batch_size: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
+    """Yield the positions of subjects in random order, `batch_size` at a time.
+
+    A single subject that is left over joins the batch before it: batch normalisation cannot learn from one subject.
+
+    Args:
+        subjects: Positions `(n,)`.
+        batch_size: Subjects a batch.
+        generator: Source of the order.
+    """
+    order = subjects[torch.randperm(len(subjects), generator=generator)]
+    yield from torch.split(order, sizes(len(subjects), batch_size))
+
+
+def sizes(n: int, batch_size: int) -> list[int]:
+    """Return the sizes of the batches of one epoch.
+
+    Example:
+        >>> sizes(10, 4), sizes(9, 4), sizes(3, 1)
+        ([4, 4, 2], [4, 5], [1, 1, 1])
+    """
+    whole, rest = divmod(n, batch_size)
+    if rest == 1 and whole and batch_size > 1:
+        return [batch_size] * (whole - 1) + [batch_size + 1]
+    return [batch_size] * whole + [rest] * bool(rest)
+
+
+def check_flips(flips: Sequence[int], inputs: Inputs) -> None:
+    """Raise unless every image has the spatial axes that are to be flipped; vectors and matrices are never flipped.
+
+    Raises:
+        ValueError: If there is no image, or an image has fewer axes.
+    """
+    images = [modality for modality in inputs.modalities if modality.kind == "image"]
+    axes = min((modality.spatial_dims for modality in images), default=0)
+    if any(not 0 <= axis < axes for axis in flips):
+        raise ValueError(f"`flips` must be spatial axes of every image, in [0, {axes}), but got {list(flips)}.")
+
+
+def flipped_batch(cohort: Cohort, index: torch.Tensor, flips: Sequence[int], generator: torch.Generator) -> Batch:
+    """Return subjects as a batch, each flipped along each axis with probability one half, alike in all of its images.
+
+    Args:
+        cohort: Where the subjects are.
+        index: Their positions `(batch,)`, on the CPU.
+        flips: Spatial axes, the first is 0.
+        generator: Source of chance, on the CPU; the same number of draws whatever comes out.
+    """
+    if not flips:
+        return cohort.batch(index.to(cohort.labels.device))
+    drawn = torch.rand(len(index), len(flips), generator=generator) < 0.5
+    patterns, pattern_of = torch.unique(drawn, dim=0, return_inverse=True)
+    groups = [
+        ((pattern_of == number).nonzero().squeeze(1), [axis for axis, flip in zip(flips, pattern, strict=True) if flip])
+        for number, pattern in enumerate(patterns.tolist())
+    ]
+    index = index.to(cohort.labels.device)
+    inputs = {}
+    for name, values in cohort.modalities.items():
+        if cohort.kinds[name] != "image":
+            inputs[name] = values[index]
+            continue
+        inputs[name] = torch.empty(len(index), *values.shape[1:], dtype=values.dtype, device=values.device)
+        for rows, axes in groups:
+            rows = rows.to(values.device)
+            inputs[name][rows] = values[index[rows]].flip([2 + axis for axis in axes])
+    return Batch(inputs, cohort.present[index], cohort.labels[index], index)

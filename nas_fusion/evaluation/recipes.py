@@ -1,0 +1,167 @@
+"""Recipes: all that decides the numbers of an evaluation, and the key that is the digest of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from nas_fusion.cohorts import Inputs
+from nas_fusion.evaluation.batches import check_flips
+from nas_fusion.evaluation.keys import digest, seed_of
+from nas_fusion.evaluation.stage import Reference, Stage, TrainingPlan
+from nas_fusion.space import Configuration, SearchSpace
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is made.
+
+    Attributes:
+        key: Digest of everything else, of the cohort and the seed.
+        stages: Training stages with their final plans; none for an ensemble.
+        configuration: What is trained, `None` for a reference.
+        reference: The reference's name, `None` for a configuration.
+        lineage: Configurations whose weights are inherited one after the other, the root first.
+        parent: Recipe of the last of the lineage.
+        members: Recipes whose probabilities are averaged; only for an ensemble.
+    """
+
+    key: str
+    stages: tuple[Stage, ...]
+    configuration: Configuration | None = None
+    reference: str | None = None
+    lineage: tuple[Configuration, ...] = ()
+    parent: Recipe | None = None
+    members: tuple[Recipe, ...] = ()
+
+    def family(self) -> Iterator[Recipe]:
+        """Yield this recipe and every one that it needs: ancestors and members."""
+        yield self
+        for needed in (*((self.parent,) if self.parent else ()), *self.members):
+            yield from needed.family()
+
+
+class RecipeBook:
+    """Recipes of a search space on a cohort.
+
+    Args:
+        space: The search space.
+        inputs: What the cohort's subjects look like.
+        inherit: `parent`, `baseline` or `none`: the lineage of configurations that none was written for.
+        overrides: Fields of every stage's training plan.
+        facts: JSON-compatible: what else decides the numbers. Holds at least `seed`.
+
+    Raises:
+        ValueError: If `overrides` names no field of a plan, or a value is not allowed.
+    """
+
+    def __init__(
+        self, space: SearchSpace, inputs: Inputs, *, inherit: str, overrides: Mapping[str, Any], facts: Mapping[str, Any]
+    ) -> None:
+        self._space, self._inputs, self._inherit = space, inputs, inherit
+        self._overrides = _checked(overrides)
+        options = {name: value for name, value in space.options().items() if name != "inherit"}
+        self._facts = {**facts, "space": space.name, "options": options}
+        self._references = space.references(inputs)
+
+    # --- recipes ---
+
+    def of(self, configuration: Mapping[str, str], lineage: Sequence[Mapping[str, str]] = ()) -> Recipe:
+        """Return the recipe of a configuration that inherits along a lineage.
+
+        Raises:
+            ValueError: If it, or one of the lineage, is no configuration of the space.
+        """
+        self._space.check(configuration)
+        chosen = self._space.canonical(configuration)
+        parent = self.of(lineage[-1], lineage[:-1]) if lineage else None
+        stages = self._planned(self._space.stages(chosen, self._inputs), inherits=parent is not None)
+        what = {"configuration": dict(chosen), "parent": None if parent is None else parent.key}
+        ancestors = () if parent is None or parent.configuration is None else (*parent.lineage, parent.configuration)
+        return Recipe(self._key(what, stages), stages, configuration=chosen, lineage=ancestors, parent=parent)
+
+    def of_reference(self, name: str) -> Recipe:
+        """Return the recipe of one of the space's references.
+
+        Raises:
+            ValueError: If there is none of that name.
+        """
+        reference = self._reference(name)
+        if reference.stages:
+            stages = self._planned(reference.stages, inherits=False)
+            return Recipe(self._key({"reference": name}, stages), stages, reference=name)
+        members = tuple(
+            self.of_reference(member) if isinstance(member, str) else self.of(member, self.lineage(member))
+            for member in reference.members
+        )
+        if not members:
+            raise ValueError(f"`references` must have stages or members, but {name!r} has neither.")
+        key = self._key({"reference": name, "members": [member.key for member in members]}, ())
+        return Recipe(key, (), reference=name, members=members)
+
+    def lineage(self, configuration: Mapping[str, str]) -> tuple[Configuration, ...]:
+        """Return the lineage of a configuration that no sampler wrote one for: the baseline, or none."""
+        baseline = self._space.canonical(self._space.baseline)
+        is_root = self._inherit == "none" or self._space.canonical(configuration) == baseline
+        return () if is_root else (baseline,)
+
+    def _reference(self, name: str) -> Reference:
+        if name not in self._references:
+            known = ", ".join(self._references) or "(this space has none)"
+            raise ValueError(f"`name` must be one of the references {known}, but got {name!r}.")
+        return self._references[name]
+
+    def _planned(self, stages: Sequence[Stage], *, inherits: bool) -> tuple[Stage, ...]:
+        planned = tuple(replace(stage, plan=self._plan(stage, inherits=inherits)) for stage in stages)
+        if not planned or len({stage.name for stage in planned}) < len(planned):
+            raise ValueError(f"`stages` must be at least one with unique names, but got {[stage.name for stage in planned]}.")
+        for stage in planned:
+            check_flips(stage.plan.flips, self._inputs)
+        return planned
+
+    def _plan(self, stage: Stage, *, inherits: bool) -> TrainingPlan:
+        """Return the plan of a stage with the number of epochs that it really trains."""
+        plan = replace(stage.plan, **self._overrides)
+        epochs = plan.inherited_epochs if inherits and stage.start is None and plan.inherited_epochs else plan.epochs
+        return replace(plan, epochs=epochs, inherited_epochs=None)
+
+    # --- digests and seeds ---
+
+    def _key(self, what: Mapping[str, Any], stages: Sequence[Stage]) -> str:
+        return digest({**self._facts, **what, "stages": [_facts_of(stage) for stage in stages]})
+
+    def stage_key(self, recipe: Recipe, number: int, fold: int) -> str:
+        """Return the key of what a stage leaves for the next ones: equal for all recipes that share it."""
+        stage = recipe.stages[number]
+        origin: Any = None if recipe.parent is None else recipe.parent.key
+        if stage.start is not None:
+            origin = [self.stage_key(recipe, earlier, fold) for earlier in range(number)]
+        what = {"stage": _facts_of(stage), "fold": fold, "origin": origin, "reference": recipe.reference}
+        return digest({**self._facts, **what})
+
+    def initial_seed(self, recipe: Recipe, stage: Stage) -> int:
+        """Return the seed of a stage's initialisation: of (seed, configuration, lineage)."""
+        lineage = [dict(ancestor) for ancestor in recipe.lineage] if stage.start is None else []
+        return seed_of("initial", self._facts["seed"], recipe.reference, stage.name, dict(stage.depends_on), lineage)
+
+    def order_seed(self, recipe: Recipe, stage: Stage, fold: int) -> int:
+        """Return the seed of order and augmentation, of (seed, parent, fold): a round's candidates see the same batches."""
+        parent = dict(recipe.lineage[-1]) if recipe.lineage else None
+        return seed_of("order", self._facts["seed"], stage.name, parent, fold)
+
+
+def _facts_of(stage: Stage) -> dict[str, Any]:
+    return {"name": stage.name, "plan": dataclasses.asdict(stage.plan), "depends_on": dict(stage.depends_on)}
+
+
+def _checked(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return overrides with the types of a plan's fields (JSON has no tuples), checked as far as one alone can be."""
+    fields = [field.name for field in dataclasses.fields(TrainingPlan)]
+    for name in overrides:
+        if name not in fields:
+            raise ValueError(f"`plan` must override fields among {', '.join(fields)}, but got {name!r}.")
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in overrides.items()}
+    TrainingPlan(**values)
+    return values

@@ -1,0 +1,189 @@
+"""Training of one stage on one fold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from nas_fusion.cohorts import Batch, Cohort
+from nas_fusion.evaluation.batches import flipped_batch, shuffled, sizes
+from nas_fusion.evaluation.device import Placement
+from nas_fusion.evaluation.optimisation import build_optimiser, build_schedule
+from nas_fusion.evaluation.prediction import cross_entropy_of, predict_logits
+from nas_fusion.evaluation.stage import Stage
+
+
+@dataclass(frozen=True)
+class FoldData:
+    """Who trains and who validates, as positions in a cohort.
+
+    Attributes:
+        cohort: Without test subjects, on the device if it fits.
+        train: `(n,)`.
+        validation: `(n,)`.
+    """
+
+    cohort: Cohort
+    train: torch.Tensor
+    validation: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What became of a stage.
+
+    Attributes:
+        state: State dict at the selected epoch, on the CPU.
+        losses: Validation loss of each epoch that was run, in nats.
+        epoch: The selected epoch, counted from 1; 0 if no epoch had a finite loss.
+        logits: Of the validation subjects at the selected epoch `(n, classes)`, float64.
+        samples: Subjects seen in training.
+        micro_batches: Into how many parts each batch had to be divided to fit into memory.
+    """
+
+    state: dict[str, torch.Tensor]
+    losses: tuple[float, ...]
+    epoch: int
+    logits: torch.Tensor
+    samples: int
+    micro_batches: int = 1
+
+    @property
+    def loss(self) -> float:
+        """Validation loss at the selected epoch; not a number if none had a finite loss."""
+        return self.losses[self.epoch - 1] if self.epoch else math.nan
+
+
+OnEpoch = Callable[[int, float], None]
+
+
+def train_stage(
+    stage: Stage,
+    build: Callable[[], nn.Module],
+    data: FoldData,
+    placement: Placement,
+    *,
+    seed: int,
+    on_epoch: OnEpoch | None = None,
+) -> Trained:
+    """Train a stage on a fold and return its best epoch by validation loss.
+
+    Where the memory of a device does not suffice, training begins again with batches divided into twice as many parts whose
+    gradients are added up: the same steps, but batch normalisation sees the parts.
+
+    Args:
+        stage: Plan, loss and what is trained.
+        build: Returns the model to start from, on any device, the same each time.
+        data: The fold.
+        placement: Device and precision.
+        seed: Of the order of subjects and of augmentation.
+        on_epoch: Is told each epoch, from 1, and its validation loss; may raise to end training.
+
+    Raises:
+        torch.OutOfMemoryError: If not even two subjects at a time fit into memory.
+    """
+    micro_batches = 1
+    while True:
+        try:
+            with placement.repeatable(seed):
+                training = _Training(stage, build(), data, placement, micro_batches)
+                return training.run(seed, on_epoch or (lambda epoch, loss: None))
+        except torch.OutOfMemoryError:
+            if 2 * micro_batches >= min(stage.plan.batch_size, len(data.train)):
+                raise
+        torch.cuda.empty_cache()
+        micro_batches *= 2
+
+
+class _Training:
+    """A model in training."""
+
+    def __init__(self, stage: Stage, model: nn.Module, data: FoldData, placement: Placement, micro_batches: int) -> None:
+        self.stage, self.data, self.placement, self.micro_batches = stage, data, placement, micro_batches
+        self.model = model.to(placement.device)
+        parameters = list(freeze(self.model, stage))
+        steps = len(sizes(len(data.train), stage.plan.batch_size))
+        self.optimiser: Optimizer = build_optimiser(parameters, stage.plan)
+        self.schedule: LRScheduler = build_schedule(self.optimiser, stage.plan, steps)
+        self.labels = data.cohort.labels[data.validation.to(data.cohort.labels.device)].cpu()
+
+    def run(self, seed: int, on_epoch: OnEpoch) -> Trained:
+        frozen = {name: p.detach().clone() for name, p in self.model.named_parameters() if not p.requires_grad}
+        generator = torch.Generator().manual_seed(seed)
+        plan, losses, best = self.stage.plan, list[float](), 0
+        state, logits = self._state(), torch.full((len(self.labels), len(self.data.cohort.classes)), math.nan).double()
+        for epoch in range(1, plan.epochs + 1):
+            self._epoch(generator)
+            found = self._validate()
+            losses.append(cross_entropy_of(found, self.labels))
+            if math.isfinite(losses[-1]) and (not best or losses[-1] < losses[best - 1]):
+                best, state, logits = epoch, self._state(), found
+            on_epoch(epoch, losses[-1])
+            if not math.isfinite(losses[-1]) or (plan.patience and epoch - best >= plan.patience):
+                break
+        self._check_frozen(frozen)
+        return Trained(state, tuple(losses), best, logits, len(losses) * len(self.data.train), self.micro_batches)
+
+    def _epoch(self, generator: torch.Generator) -> None:
+        self.model.train()
+        plan = self.stage.plan
+        for index in shuffled(self.data.train, plan.batch_size, generator):
+            batch = self.placement.move(flipped_batch(self.data.cohort, index, plan.flips, generator))
+            self.optimiser.zero_grad(set_to_none=True)
+            for part, share in _parts(batch, self.micro_batches):
+                with self.placement.autocast():
+                    loss = self.stage.loss(self.model, part)
+                torch.autograd.backward(loss if share == 1 else loss * share)
+            self.optimiser.step()
+            self.schedule.step()
+
+    def _validate(self) -> torch.Tensor:
+        batch_size = evaluation_batch_size(self.stage)
+        return predict_logits(self.model, self.data.cohort, self.data.validation, self.placement, batch_size=batch_size)
+
+    def _state(self) -> dict[str, torch.Tensor]:
+        return {name: tensor.detach().to("cpu", copy=True) for name, tensor in self.model.state_dict().items()}
+
+    def _check_frozen(self, frozen: dict[str, torch.Tensor]) -> None:
+        now = dict(self.model.named_parameters())
+        for name, before in frozen.items():
+            assert torch.equal(now[name], before), f"The frozen parameter {name} changed in stage {self.stage.name}."
+
+
+def freeze(model: nn.Module, stage: Stage) -> Iterator[nn.Parameter]:
+    """Freeze what a stage does not train, and yield what it trains.
+
+    Raises:
+        ValueError: If it trains nothing.
+    """
+    trains = [stage.trains is None or stage.trains(name) for name, _ in model.named_parameters()]
+    if not any(trains):
+        raise ValueError(f"`trains` must leave a parameter to train, but the stage {stage.name!r} trains none.")
+    for parameter, trained in zip(model.parameters(), trains, strict=True):
+        parameter.requires_grad_(trained)
+        if trained:
+            yield parameter
+
+
+def evaluation_batch_size(stage: Stage) -> int:
+    """Return how many subjects are predicted at a time: without gradients four training batches need less memory than one."""
+    return 4 * stage.plan.batch_size
+
+
+def _parts(batch: Batch, n: int) -> Iterator[tuple[Batch, float]]:
+    """Yield `n` parts of a batch of nearly equal size, each with at least two subjects, and their shares of it."""
+    size = len(batch.labels)
+    n = max(1, min(n, size // 2))
+    if n == 1:
+        yield batch, 1
+        return
+    for rows in torch.arange(size, device=batch.labels.device).tensor_split(n):
+        inputs = {name: values[rows] for name, values in batch.inputs.items()}
+        index = batch.index[rows.to(batch.index.device)]
+        yield Batch(inputs, batch.present[rows], batch.labels[rows], index), len(rows) / size

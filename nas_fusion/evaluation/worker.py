@@ -1,0 +1,375 @@
+"""The evaluation worker: trains every candidate of every search space."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import torch
+from optuna.trial import BaseTrial
+
+from nas_fusion import history
+from nas_fusion.cohorts import Cohort
+from nas_fusion.evaluation.cost import flops_of, parameters_of, versions
+from nas_fusion.evaluation.device import place
+from nas_fusion.evaluation.estimate import StepEstimate, measure_step
+from nas_fusion.evaluation.folds import FoldResult, FoldTrainer
+from nas_fusion.evaluation.inheritance import Inherited
+from nas_fusion.evaluation.keys import FORMAT, digest_of_folds
+from nas_fusion.evaluation.metrics import METRICS, metrics
+from nas_fusion.evaluation.prediction import predict_logits, probabilities_of
+from nas_fusion.evaluation.recipes import Recipe, RecipeBook
+from nas_fusion.evaluation.reporting import OnEpoch, TrialWatch, Watch
+from nas_fusion.evaluation.store import Store
+from nas_fusion.evaluation.training import FoldData, evaluation_batch_size
+from nas_fusion.record import Evaluation, Predictions
+from nas_fusion.space import Configuration, SearchSpace, check_inherit
+
+
+class EvaluationWorker:
+    """Trains configurations of a search space on a cohort; an Optuna objective: `study.optimize(worker)`.
+
+    Everything is trained on the training subjects of each fold and selected on its validation subjects; test subjects are left
+    out when the worker is made. On the same device with the same seed it computes the same numbers, whichever process asks.
+    An evaluation whose key the store knows is answered, not trained.
+
+    Args:
+        space: What the configurations are of.
+        cohort: With its splits.
+        store: Where weights, predictions and records are kept: a store, a folder or a URL; memory by default.
+        plan: Overrides fields of every stage's training plan, such as `{"epochs": 5}`.
+        inherit: `parent`, `baseline` or `none`; by default the space's. It decides where nothing is written on a trial (there
+            `parent` means the baseline).
+        seed: Of initialisation, order of subjects and augmentation.
+        device: `auto`, `cpu`, `cuda` or `cuda:1`.
+        precision: `auto`, `fp32` or `bf16`.
+
+    Raises:
+        ValueError: If the cohort has no splits, a fold cannot be trained on, or an argument is not among what is allowed.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        cohort: Cohort,
+        *,
+        store: Store | str | Path | None = None,
+        plan: Mapping[str, Any] | None = None,
+        inherit: str | None = None,
+        seed: int = 0,
+        device: str = "auto",
+        precision: str = "auto",
+    ) -> None:
+        self.space = space
+        self.cohort = cohort.development()
+        assert self.cohort.splits is not None, "Should not reach."
+        _check_folds(self.cohort)
+        self.store = store if isinstance(store, Store) else Store() if store is None else Store.open(store)
+        self.inherit = space.inherit if inherit is None else check_inherit(inherit)
+        self._placement = place(device, precision)
+        self._facts: dict[str, Any] = {
+            "format": FORMAT,
+            "seed": seed,
+            "fingerprint": cohort.fingerprint,
+            "split": digest_of_folds(self.cohort.splits),
+            "precision": self._placement.precision,
+        }
+        self._plan = dict(plan or {})
+        self._book = RecipeBook(space, self.cohort.inputs, inherit=self.inherit, overrides=self._plan, facts=self._facts)
+        self._trainer = FoldTrainer(self._book, self.cohort, self.store, self._placement)
+        self._lock = threading.RLock()
+
+    @property
+    def device(self) -> torch.device:
+        """Where it trains."""
+        return self._placement.device
+
+    def description(self) -> dict[str, Any]:
+        """Return what decides its numbers, and where it runs: JSON-compatible."""
+        return {
+            **self._facts,
+            "folds": len(self._trainer.folds),
+            "plan": {name: list(value) if isinstance(value, tuple) else value for name, value in self._plan.items()},
+            "inherit": self.inherit,
+            "device": self._placement.name,
+            "versions": versions(),
+        }
+
+    # --- evaluations ---
+
+    def __call__(self, trial: BaseTrial, on_epoch: OnEpoch | None = None) -> float:
+        """Evaluate what a trial asks for: an Optuna objective.
+
+        Args:
+            trial: Its parameters choose the configuration; its lineage is what a sampler of ours wrote, or follows `inherit`.
+            on_epoch: Is told fold, epoch and validation loss.
+
+        Returns:
+            Mean validation loss over the folds at the selected epochs, in nats.
+
+        Raises:
+            optuna.TrialPruned: If the study's pruner ends the trial.
+        """
+        configuration = self.space.suggest(trial)
+        lineage = history.lineage_of(trial)
+        recipe = self._book.of(configuration, self._book.lineage(configuration) if lineage is None else lineage)
+        watch = TrialWatch(trial, len(self._trainer.folds), on_epoch)
+        evaluation = self._evaluate(recipe, watch)
+        if not evaluation.trained:
+            watch.replay(evaluation)
+        if not isinstance(trial, optuna.Trial):
+            return evaluation.value
+        if not math.isfinite(evaluation.value):
+            history.mark_non_finite(trial, evaluation.value)
+            return evaluation.value
+        history.write_evaluation(trial, evaluation)
+        self.store.attach(trial, evaluation.key)
+        return evaluation.value
+
+    def evaluate(
+        self,
+        configuration: Mapping[str, str],
+        *,
+        lineage: Sequence[Mapping[str, str]] = (),
+        on_epoch: OnEpoch | None = None,
+    ) -> Evaluation:
+        """Return the evaluation of a configuration: from the store if its key is known, else trained.
+
+        Args:
+            configuration: Of the space.
+            lineage: Configurations whose weights are inherited one after the other, the root first; those that the store does
+                not hold are trained first. Empty for a start from scratch.
+            on_epoch: Is told fold (from 0), epoch (from 1) and validation loss.
+
+        Returns:
+            The evaluation. Where no epoch had a finite loss its value is not a number, and it is not stored.
+
+        Raises:
+            ValueError: If something is no configuration of the space, or an ancestor's loss is not finite.
+        """
+        return self._evaluate(self._book.of(configuration, lineage), Watch(on_epoch))
+
+    def evaluate_reference(self, name: str, on_epoch: OnEpoch | None = None) -> Evaluation:
+        """Return the evaluation of one of the space's references; the members of an ensemble are trained where necessary.
+
+        Raises:
+            ValueError: If there is none of that name.
+        """
+        return self._evaluate(self._book.of_reference(name), Watch(on_epoch))
+
+    def key(self, configuration: Mapping[str, str], *, lineage: Sequence[Mapping[str, str]] = ()) -> str:
+        """Return the key of a configuration that inherits along a lineage."""
+        return self._book.of(configuration, lineage).key
+
+    def reference_key(self, name: str) -> str:
+        """Return the key of one of the space's references."""
+        return self._book.of_reference(name).key
+
+    def members(self, name: str) -> tuple[str, ...]:
+        """Return the keys of what a reference consists of: the members of an ensemble, else its own."""
+        recipe = self._book.of_reference(name)
+        return tuple(member.key for member in recipe.members) or (recipe.key,)
+
+    def lineage(self, configuration: Mapping[str, str]) -> tuple[Configuration, ...]:
+        """Return the lineage of a configuration that no sampler wrote one for."""
+        return self._book.lineage(configuration)
+
+    def _evaluate(self, recipe: Recipe, watch: Watch) -> Evaluation:
+        with self._lock:
+            known = self.store.get(recipe.key)
+            if known is not None:
+                return known
+            if recipe.members:
+                return self._average(recipe, watch)
+            if recipe.parent is not None and not math.isfinite(self._evaluate(recipe.parent, Watch()).value):
+                raise ValueError(f"`lineage` must have finite losses, but that of {recipe.parent.configuration} is not.")
+            return self._train(recipe, watch)
+
+    def _train(self, recipe: Recipe, watch: Watch) -> Evaluation:
+        self._placement.reset_peak()
+        begin, results = time.perf_counter(), list[FoldResult]()
+        for fold in range(len(self._trainer.folds)):
+            results.append(self._trainer.train(recipe, fold, partial(watch.epoch, fold)))
+            if not math.isfinite(results[-1].last.loss):
+                break
+            watch.fold(fold, results[-1].last.loss)
+        cost = self._cost(recipe, results) | {"seconds": time.perf_counter() - begin}
+        losses = [result.last.loss for result in results]
+        if not math.isfinite(sum(losses)):
+            return Evaluation(
+                recipe.key, math.nan, tuple(losses), {}, cost, recipe.configuration, recipe.reference, recipe.lineage
+            )
+        predictions = _join(
+            [self._predictions(data, result) for data, result in zip(self._trainer.folds, results, strict=True)]
+        )
+        evaluation = self._record(recipe, predictions, losses, cost)
+        evaluation = replace(
+            evaluation,
+            epochs=tuple(result.last.epoch for result in results),
+            curves=tuple(result.last.losses for result in results),
+        )
+        weights, details = [result.last.state for result in results], {"folds": [result.details() for result in results]}
+        return self.store.put(evaluation, weights, predictions, details=details)
+
+    def _average(self, recipe: Recipe, watch: Watch) -> Evaluation:
+        """Evaluate an ensemble: the mean of its members' probabilities, charged with all their trainings."""
+        begin = time.perf_counter()
+        parts = [self._evaluate(member, watch) for member in recipe.members]
+        if not all(math.isfinite(part.value) for part in parts):
+            return Evaluation(recipe.key, math.nan, (), {}, {}, reference=recipe.reference)
+        said = [self.store.predictions(part.key) for part in parts]
+        mean = np.mean([predictions.probabilities for predictions in said], axis=0)
+        predictions = replace(said[0], probabilities=mean)
+        cost = {
+            name: float(sum(part.cost[name] for part in parts))
+            for name in ("parameters", "flops", "epochs", "samples", "inherited_parameters")
+        }
+        cost |= self._lineage_cost(recipe, cost) | {"peak_memory": max(part.cost["peak_memory"] for part in parts)}
+        cost["seconds"] = time.perf_counter() - begin if any(part.trained for part in parts) else 0.0
+        losses = [float(predictions.losses[predictions.fold == fold].mean()) for fold in range(len(self._trainer.folds))]
+        return self.store.put(self._record(recipe, predictions, losses, cost), (), predictions)
+
+    # --- what is recorded ---
+
+    def _record(
+        self, recipe: Recipe, predictions: Predictions, losses: Sequence[float], cost: Mapping[str, float]
+    ) -> Evaluation:
+        of_fold = []
+        for fold in range(len(losses)):
+            rows = predictions.fold == fold
+            of_fold.append(metrics(predictions.labels[rows], predictions.probabilities[rows]))
+        return Evaluation(
+            key=recipe.key,
+            value=float(np.mean(losses)),
+            fold_losses=tuple(losses),
+            metrics={name: tuple(each[name] for each in of_fold) for name in METRICS},
+            cost=cost,
+            configuration=recipe.configuration,
+            reference=recipe.reference,
+            lineage=recipe.lineage,
+            device=self._placement.name,
+            versions=versions(),
+        )
+
+    def _predictions(self, data: FoldData, result: FoldResult) -> Predictions:
+        index = data.validation
+        return Predictions(
+            subjects=tuple(self.cohort.subjects[i] for i in index.tolist()),
+            fold=np.zeros(len(index), np.int64),
+            labels=self.cohort.labels[index].numpy(),
+            probabilities=probabilities_of(result.last.logits).numpy(),
+        )
+
+    def _cost(self, recipe: Recipe, results: Sequence[FoldResult]) -> dict[str, float]:
+        stage = recipe.stages[-1]
+        model, _ = self._trainer.build(recipe, stage, {})
+        data = self._trainer.folds[0]
+        taken = results[0].inherited.get(stage.name, Inherited())
+        cost = {
+            "parameters": float(parameters_of(model)),
+            "flops": float(flops_of(model.to(self.device), data.cohort, self._placement)),
+            "epochs": float(sum(result.epochs for result in results)),
+            "samples": float(sum(result.samples for result in results)),
+            "peak_memory": float(self._placement.peak_memory()),
+            "inherited_parameters": float(taken.numbers),
+        }
+        return cost | self._lineage_cost(recipe, cost)
+
+    def _lineage_cost(self, recipe: Recipe, own: Mapping[str, float]) -> dict[str, float]:
+        """Return the epochs and samples of everything that a recipe needs, each training counted once, its own included."""
+        needed = {each.key: each for each in recipe.family() if each.stages and each.key != recipe.key}
+        costs = [known.cost for key in needed if (known := self.store.get(key)) is not None]
+        start = own if recipe.stages else {"epochs": 0.0, "samples": 0.0}
+        return {f"lineage_{name}": start[name] + sum(cost[name] for cost in costs) for name in ("epochs", "samples")}
+
+    # --- predictions ---
+
+    def predict(self, keys: Sequence[str], cohort: Cohort) -> Predictions:
+        """Return what evaluated models say of any subjects, such as `cohort.subset(cohort.splits.test)`.
+
+        Args:
+            keys: Of evaluations in the store. The probabilities are averaged over the models of a key's folds, then over keys.
+            cohort: With the same modalities and classes as the worker's.
+
+        Returns:
+            One row a subject, all with fold 0.
+
+        Raises:
+            ValueError: If a key is not in the store or not of this worker's space and settings, or the cohort does not fit.
+        """
+        if not keys:
+            raise ValueError("`keys` must be at least one, but got none.")
+        if cohort.inputs != self.cohort.inputs:
+            raise ValueError(f"`cohort` must have inputs {self.cohort.inputs}, but got {cohort.inputs}.")
+        recipes = [self._recipe_of(key) for key in keys]
+        with self._lock, self._placement.repeatable(0):
+            resident = self._placement.resident(cohort)
+            probabilities = torch.stack([self._probabilities(recipe, resident) for recipe in recipes]).mean(dim=0)
+        fold = np.zeros(len(cohort), np.int64)
+        return Predictions(cohort.subjects, fold, cohort.labels.cpu().numpy(), probabilities.numpy())
+
+    def _recipe_of(self, key: str) -> Recipe:
+        known = self.store.get(key)
+        if known is None:
+            raise ValueError(f"`keys` must be in the store, but {key!r} is not.")
+        if known.reference is not None:
+            recipe = self._book.of_reference(known.reference)
+        else:
+            assert known.configuration is not None, "Should not reach."
+            recipe = self._book.of(known.configuration, known.lineage)
+        if recipe.key != key:
+            raise ValueError(f"`keys` must be of this worker's settings, but {key!r} is of others.")
+        return recipe
+
+    def _probabilities(self, recipe: Recipe, cohort: Cohort) -> torch.Tensor:
+        if recipe.members:
+            return torch.stack([self._probabilities(member, cohort) for member in recipe.members]).mean(dim=0)
+        stage, index, said = recipe.stages[-1], torch.arange(len(cohort)), []
+        for fold in range(len(self._trainer.folds)):
+            model, _ = self._trainer.build(recipe, stage, {})
+            model.load_state_dict(self.store.weights(recipe.key, fold))
+            model.to(self.device)
+            logits = predict_logits(model, cohort, index, self._placement, batch_size=evaluation_batch_size(stage))
+            said.append(probabilities_of(logits))
+        return torch.stack(said).mean(dim=0)
+
+    def estimate(self, configuration: Mapping[str, str]) -> StepEstimate:
+        """Return what an epoch of a configuration costs, from one measured step; nothing is kept of it."""
+        recipe = self._book.of(configuration)
+        stage = recipe.stages[-1]
+        with self._lock:
+            model, _ = self._trainer.build(recipe, stage, {})
+            return measure_step(stage, model, self._trainer.folds[0], self._placement)
+
+
+def _check_folds(cohort: Cohort) -> None:
+    """Raise unless every fold can be trained and validated on.
+
+    Raises:
+        ValueError: If a subject both trains and validates in a fold, or a fold has fewer than two to train or none to validate.
+    """
+    assert cohort.splits is not None, "Should not reach."
+    for number, fold in enumerate(cohort.splits.folds):
+        both = set(fold.train) & set(fold.validation)
+        if both:
+            raise ValueError(f"`splits` must keep training from validation, but {min(both)!r} is in both in fold {number}.")
+        if len(fold.train) < 2 or not fold.validation:
+            counts = f"{len(fold.train)} and {len(fold.validation)}"
+            raise ValueError(f"`splits` must give fold {number} two subjects to train and one to validate, but got {counts}.")
+
+
+def _join(parts: Sequence[Predictions]) -> Predictions:
+    return Predictions(
+        subjects=tuple(subject for part in parts for subject in part.subjects),
+        fold=np.concatenate([np.full(len(part.labels), number, np.int64) for number, part in enumerate(parts)]),
+        labels=np.concatenate([part.labels for part in parts]),
+        probabilities=np.concatenate([part.probabilities for part in parts]),
+    )
