@@ -1,0 +1,1 @@
+"""Runnable comparisons whose records are committed: `python -m benchmarks` lists them."""
