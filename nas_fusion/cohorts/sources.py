@@ -3,27 +3,71 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from nas_fusion import plugins
 from nas_fusion.cohorts.cohort import Cohort
 from nas_fusion.cohorts.drawing import draw_splits
+from nas_fusion.cohorts.options import SourceOptions
+from nas_fusion.cohorts.problem import Problem
 
 _SPLIT_OPTIONS = {"folds": "folds", "validation": "validation", "test": "test", "split_seed": "seed"}
 
 
-def load_cohort(source: str | Path, **options: Any) -> Cohort:
-    """Return a cohort with splits.
+def load_cohort(source: str | Path, *, progress: Callable[[int, int], None] | None = None, **options: Any) -> Cohort:
+    """Return a cohort with splits, validated and decoded.
 
     Args:
-        source: Name of an embedded or plug-in cohort.
-        **options: The plug-in's own, and `folds`, `validation`, `test`, `split_seed` to draw other splits than its own.
+        source:
+            Name of an embedded or plug-in cohort, such as `simulated-mri`; a BIDS folder; a MONAI or Decathlon datalist
+            `.json`; or a manifest `.csv` or `.tsv`. A name goes before a path of the same spelling.
+        progress:
+            Called with the number of scans that are decoded so far, and of all.
+        **options:
+            For files the attributes of `SourceOptions`. For a name the plug-in's own, and `folds`, `validation`, `test`,
+            `split_seed` to draw other splits than its own.
 
     Raises:
-        ValueError: If there is no such cohort, or it has no such option.
+        CohortError: If something is wrong with the data: with all problems at once.
+        ValueError: If there is no such source, it has no such option, or the option's value is wrong.
     """
-    return _load_named(str(source), options)
+    path = _path(source)
+    if path is None:
+        return _load_named(str(source), options)
+    from nas_fusion.cohorts import from_files  # MONAI's transforms take seconds to import: only where there are files
+
+    return from_files.load(path, SourceOptions.of(options), progress)
+
+
+def check_source(source: str | Path, **options: Any) -> list[Problem]:
+    """Return all that is wrong with the data of a source, voxels included; an empty list if a search can start.
+
+    Args:
+        source: See `load_cohort`.
+        **options: See `load_cohort`.
+
+    Raises:
+        ValueError: If there is no such source, it has no such option, or the option's value is wrong.
+    """
+    path = _path(source)
+    if path is None:
+        _load_named(str(source), options)
+        return []
+    from nas_fusion.cohorts import from_files  # see `load_cohort`
+
+    return from_files.check(path, SourceOptions.of(options))
+
+
+def _path(source: str | Path) -> Path | None:
+    """Return the path that a source is, `None` if it is a plug-in's name."""
+    path, names = Path(source).expanduser(), plugins.names("cohorts")
+    if isinstance(source, str) and source in names:
+        return None
+    if not path.exists():
+        raise ValueError(f"`source` must be an existing file or folder or one of {', '.join(names)}, but got {str(source)!r}.")
+    return path
 
 
 def _load_named(name: str, options: dict[str, Any]) -> Cohort:
@@ -41,6 +85,6 @@ def _own_options(name: str, make: Any, options: dict[str, Any]) -> dict[str, Any
     own = {key: value for key, value in options.items() if key in parameters or (takes_all and key not in _SPLIT_OPTIONS)}
     for key in options:
         if key not in own and key not in _SPLIT_OPTIONS:
-            known = ", ".join(sorted({*parameters, *_SPLIT_OPTIONS}))
+            known = ", ".join(dict.fromkeys((*parameters, *_SPLIT_OPTIONS)))
             raise ValueError(f"`{key}` must be an option of the cohort {name!r} ({known}), but is none.")
     return own
