@@ -73,7 +73,7 @@ def _spread(comparison: Comparison) -> list[NamedFigure]:
         return []
     caption = (
         "There is one fold, so the spread is that over subjects: by how much each validation subject's loss is lower than with "
-        "the baseline A₀ (to the right is better), and the mean with its 95 % interval. Where that holds zero, there is no gain."
+        "the baseline A₀ (right is better), and the mean with its 95 % interval. Where that holds zero, there is no gain."
     )
     return [NamedFigure("folds", "Spread over subjects", caption, folds_figure(comparison))]
 

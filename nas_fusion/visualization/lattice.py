@@ -111,7 +111,7 @@ def _places(
     layout = nx.multipartite_layout(graph, subset_key="layer", align="vertical")
     heights = {configuration: float(y) for configuration, (_, y) in layout.items()}
     tallest = max(map(abs, heights.values())) or 1.0
-    places = {}
+    places: dict[Configuration, tuple[float, float]] = {}
     for number in set(layer.values()):
         column = [configuration for configuration in ordered if layer[configuration] == number]
         descending = sorted((heights[configuration] / tallest for configuration in column), reverse=True)

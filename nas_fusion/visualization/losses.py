@@ -12,6 +12,7 @@ from nas_fusion.analysis.naming import points
 from nas_fusion.visualization.style import FLOOR_TITLES, INK, colour, new_figure
 
 _SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "x", "star")
+_APART = 0.08  # nats
 
 
 @dataclass(frozen=True)
@@ -61,19 +62,29 @@ def losses_figure(comparison: Comparison) -> go.Figure:
 
 def draw_floors(figure: go.Figure, comparison: Comparison, *, horizontal: bool) -> None:
     """Draw the provable floors of late fusion and of the joint label across a figure, where the cohort knows them."""
-    for name, title in FLOOR_TITLES.items():
-        floor = (comparison.cohort.get("floors") or {}).get(name)
-        if floor is None:
-            continue
+    for floor, title in floor_lines(comparison):
         line = {"color": INK, "width": 1, "dash": "dash"}
-        text = f"{title} {floor:.3f}"
+        font = {"size": 11}
         if horizontal:
-            figure.add_hline(
-                y=floor, line=line, annotation={"text": text, "font": {"size": 11}}, annotation_position="bottom right"
-            )
+            figure.add_hline(y=floor, line=line, annotation={"text": title, "font": font}, annotation_position="bottom right")
         else:
-            note = {"text": text.replace(" of ", " of<br>", 1), "font": {"size": 11}, "yanchor": "bottom"}
+            note = {"text": title.replace(" of ", " of<br>", 1), "font": font, "yanchor": "bottom"}
             figure.add_vline(x=floor, line=line, annotation=note, annotation_position="top")
+
+
+def floor_lines(comparison: Comparison) -> list[tuple[float, str]]:
+    """Return where a floor is drawn and what is written there; floors too close for two texts share one line, the lower."""
+    floors = comparison.cohort.get("floors") or {}
+    lines: list[tuple[float, str]] = []
+    for name, title in sorted(FLOOR_TITLES.items(), key=lambda item: float(floors.get(item[0], 0.0))):
+        if name not in floors:
+            continue
+        text = f"{title} {floors[name]:.3f}"
+        if lines and floors[name] - lines[-1][0] < _APART:
+            lines[-1] = (lines[-1][0], f"{lines[-1][1]}, {text}")
+        else:
+            lines.append((float(floors[name]), f"floor of {text}"))
+    return lines
 
 
 def _get_losses_info(comparison: Comparison) -> list[_LossesInfo]:

@@ -106,8 +106,8 @@ def _tables(comparison: Comparison) -> Iterator[str]:
         yield f"<h2>Test subjects</h2><p>{subjects} subjects that no search has seen, evaluated once, after all searches.</p>"
         yield _table(tested, table["kind"][tested.index])
         yield (
-            '<p class="about">Below each score its 95 % bootstrap interval over subjects, drawn within each class. What training '
-            "again would change is not in them.</p>"
+            '<p class="about">Below each score its 95 % bootstrap interval over subjects, drawn within each class. What '
+            "training again would change is not in them.</p>"
         )
 
 

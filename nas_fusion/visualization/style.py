@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D")
 INK, PALE, GRID = "#222222", "#B8BEC4", "#E6E8EB"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
-FLOOR_TITLES = {"late_fusion": "floor of late fusion", "joint": "floor of any model"}
+FLOOR_TITLES = {"joint": "any model", "late_fusion": "late fusion"}
 
 
 def colour(position: int) -> str:
