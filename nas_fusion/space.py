@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+
+from nas_fusion import plugins
 
 if TYPE_CHECKING:
     import optuna
@@ -280,6 +283,25 @@ class SearchSpace:
     def references(self, inputs: Inputs) -> dict[str, Reference]:
         """Return named models to compare with that are no single configurations, such as each modality alone."""
         return {}
+
+
+def load_space(name: str, **options: Any) -> SearchSpace:
+    """Return the search space of a name, such as `fusion-points`, built with its options.
+
+    Args:
+        name: A registered name.
+        **options: The space's own, as its `options()` returns them.
+
+    Raises:
+        ValueError: If no space has that name, or an option is not one of the space's or out of its range.
+    """
+    kind = plugins.load("spaces", name)
+    try:
+        inspect.signature(kind).bind(**options)
+    except TypeError as error:
+        raise ValueError(f"`options` must be options of the space {name!r}, but got {options}: {error}.") from None
+    space: SearchSpace = kind(**options)
+    return space
 
 
 INHERIT = ("parent", "baseline", "none")

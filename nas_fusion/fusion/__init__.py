@@ -1,1 +1,24 @@
-"""."""
+"""Fusion modules, streams and the network that connects them.
+
+A fusion module lets the streams of a network exchange information at one point. To add one, derive from `FusionModule`,
+register it with `register_module` (or name it in the entry-point group `nas_fusion.modules`) and run the conformance suite of
+`nas_fusion.testing` on it.
+"""
+
+from nas_fusion.fusion.concat_conv import ConcatConv
+from nas_fusion.fusion.mmtm import MMTM, MMTMAsPublished
+from nas_fusion.fusion.module import FusionModule, build_module, register_module
+from nas_fusion.fusion.network import FusionNetwork
+from nas_fusion.fusion.stream import Stream, Tap
+
+__all__ = [
+    "MMTM",
+    "ConcatConv",
+    "FusionModule",
+    "FusionNetwork",
+    "MMTMAsPublished",
+    "Stream",
+    "Tap",
+    "build_module",
+    "register_module",
+]

@@ -1,0 +1,116 @@
+"""Backbones as streams: MONAI's residual networks for images, signals and matrices, a multilayer perceptron for tables."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from monai.networks.nets.resnet import ResNet, resnet10, resnet18, resnet34, resnet50
+from torch import nn
+
+from nas_fusion import Stream
+
+if TYPE_CHECKING:
+    from nas_fusion.cohorts import Modality
+
+POINTS = ("layer1", "layer2", "layer3", "layer4")
+RESNETS: dict[str, Callable[..., ResNet]] = {
+    "resnet10": resnet10,
+    "resnet18": resnet18,
+    "resnet34": resnet34,
+    "resnet50": resnet50,
+}
+
+
+@dataclass(frozen=True)
+class BackboneOptions:
+    """What the streams are made of: plain data.
+
+    Attributes:
+        backbone: `resnet10`, `resnet18`, `resnet34` or `resnet50`, for every modality that is not a vector.
+        width: Factor of the number of channels (64, 128, 256, 512 after the four stages at 1), so that at least one is left.
+        stem_kernel: Edge of the first convolution's kernel, odd.
+        stem_stride: Stride of the first convolution, at least 1.
+        max_pool: Whether the stem ends with max pooling of stride 2.
+        hidden: Features after each of the four stages of a vector's stream, at least 1.
+    """
+
+    backbone: str = "resnet18"
+    width: float = 1.0
+    stem_kernel: int = 7
+    stem_stride: int = 1
+    max_pool: bool = True
+    hidden: int = 64
+
+    def __post_init__(self) -> None:
+        if self.backbone not in RESNETS:
+            close = get_close_matches(str(self.backbone), RESNETS, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise ValueError(f"`backbone` must be one of {', '.join(RESNETS)}, but got {self.backbone!r}.{hint}")
+        if not 1 / 64 <= self.width <= 16:
+            raise ValueError(f"`width` must be in [1/64, 16], but got {self.width!r}.")
+        if self.stem_kernel < 1 or self.stem_kernel % 2 == 0:
+            raise ValueError(f"`stem_kernel` must be odd and positive, but got {self.stem_kernel!r}.")
+        for name in ("stem_stride", "hidden"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be at least 1, but got {getattr(self, name)!r}.")
+
+
+def build_stream(modality: Modality, classes: int, options: BackboneOptions) -> Stream:
+    """Return the freshly initialised stream of a modality, with a tap after each of `POINTS`.
+
+    Args:
+        modality: Its kind and shape decide: a vector gets a multilayer perceptron; an image of 1 to 3 spatial axes a residual
+            network of as many; a matrix `(regions, regions)` one of two spatial axes and one channel.
+        classes: Number of logits.
+        options: What the stream is made of.
+    """
+    if modality.kind == "vector":
+        return _perceptron(modality.shape[0], classes, options.hidden)
+    matrix = modality.kind == "matrix"
+    channels = 1 if matrix else modality.shape[0]
+    stream = _residual_network(modality.spatial_dims, channels, classes, options)
+    if matrix:
+        stream.stages["stem"] = nn.Sequential(nn.Unflatten(1, (1, modality.shape[0])), stream.stages["stem"])
+    return stream
+
+
+def _residual_network(spatial_dims: int, channels: int, classes: int, options: BackboneOptions) -> Stream:
+    net = RESNETS[options.backbone](
+        pretrained=False,
+        spatial_dims=spatial_dims,
+        n_input_channels=channels,
+        num_classes=classes,
+        conv1_t_size=options.stem_kernel,
+        conv1_t_stride=options.stem_stride,
+        no_max_pool=not options.max_pool,
+        widen_factor=options.width,
+    )
+    stem = OrderedDict[str, nn.Module](conv1=net.conv1, bn1=net.bn1, act=net.act)
+    if options.max_pool:
+        stem["maxpool"] = net.maxpool
+    stages = {"stem": nn.Sequential(stem), **{point: getattr(net, point) for point in POINTS}}
+    head = nn.Sequential(OrderedDict(avgpool=net.avgpool, flatten=nn.Flatten(), fc=net.get_submodule("fc")))
+    widths = [_outputs(stages[point]) for point in POINTS]
+    finest = options.stem_stride * (2 if options.max_pool else 1)
+    taps = [(point, width, finest * 2**i) for i, (point, width) in enumerate(zip(POINTS, widths, strict=True))]
+    return Stream(stages, head, taps, spatial_dims=spatial_dims)
+
+
+def _outputs(stage: nn.Module) -> int:
+    """Return the channels of a residual stage: those of the last batch normalisation of its last block."""
+    last = list(stage.children())[-1]
+    norms = [module for name, module in last.named_children() if name.startswith("bn")]
+    return int(norms[-1].get_parameter("weight").numel())
+
+
+def _perceptron(features: int, classes: int, hidden: int) -> Stream:
+    widths = [features, *[hidden] * len(POINTS)]
+    stages = {
+        point: nn.Sequential(nn.Linear(widths[i], hidden, bias=False), nn.BatchNorm1d(hidden), nn.ReLU())
+        for i, point in enumerate(POINTS)
+    }
+    return Stream(stages, nn.Linear(hidden, classes), [(point, hidden, 1) for point in POINTS], spatial_dims=0)
