@@ -154,6 +154,6 @@ def _audit(laboratory: Laboratory) -> list[list[Job]]:
     references = laboratory.space.references(laboratory.cohort.inputs)
     trained: list[Job] = [ReferenceJob(name) for name, reference in references.items() if reference.stages]
     members = [member for reference in references.values() for member in reference.members if isinstance(member, Configuration)]
-    trained += [ConfigurationJob(member, laboratory.lineage(member)) for member in dict.fromkeys(members)]
+    trained += [ConfigurationJob(member, laboratory.worker.lineage(member)) for member in dict.fromkeys(members)]
     averaged: list[Job] = [ReferenceJob(name) for name, reference in references.items() if not reference.stages]
     return [jobs for jobs in (trained, averaged) if jobs]

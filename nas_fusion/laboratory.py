@@ -69,10 +69,6 @@ class Laboratory:
         plans = [replace(stage.plan, **self.spec.plan) for stage in self.space.stages(configuration, self.cohort.inputs)]
         return sum(plan.epochs for plan in plans)
 
-    def lineage(self, configuration: Configuration) -> tuple[Configuration, ...]:
-        """Return the lineage of a configuration that no search led to: the baseline, unless nothing is inherited."""
-        return () if self.spec.inherit == "none" or configuration == self.space.baseline else (self.space.baseline,)
-
     def sampler(self, spec: StudySpec) -> BaseSampler:
         """Return the sampler of a specification on this space."""
         return load_sampler(

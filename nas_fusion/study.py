@@ -95,7 +95,10 @@ def open_study(spec: StudySpec, storage: BaseStorage, name: str) -> optuna.Study
         ValueError: If a study of that name is not nas-fusion's or was made with other settings; the message names each
             difference, and the study is left as it is.
     """
-    study = optuna.create_study(storage=storage, study_name=name, direction="minimize", load_if_exists=True)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(
+        storage=storage, study_name=name, direction="minimize", load_if_exists=True, pruner=optuna.pruners.NopPruner()
+    )
     stored = history.description(study)
     if stored is None:
         if study.get_trials(deepcopy=False):
@@ -119,7 +122,8 @@ def load_study(storage: BaseStorage, name: str) -> tuple[optuna.Study, StudySpec
         close = difflib.get_close_matches(name, known, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else f" There are: {', '.join(sorted(known)) or 'none'}."
         raise ValueError(f"`study` must be in the storage, but there is no {name!r}.{hint}")
-    study = optuna.load_study(storage=storage, study_name=name)
+    # Optuna's default pruner compares trials by the time at which they end: the result would depend on chance.
+    study = optuna.load_study(storage=storage, study_name=name, pruner=optuna.pruners.NopPruner())
     stored = history.description(study)
     if stored is None:
         raise ValueError(f"`study` must be one that nas-fusion made, but {name!r} is somebody else's.")

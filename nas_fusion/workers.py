@@ -60,6 +60,7 @@ class Solo:
 
     def run(self, jobs: Sequence[Job]) -> None:
         """Work all jobs off, one after the other."""
+        self._laboratory.worker  # noqa: B018  # what is wrong with it is no failure of a trial
         for job in jobs:
             perform(job, self._laboratory, self._storage, self._listener, worker=0)
 
@@ -202,6 +203,7 @@ def _serve(connection: Connection, spec: StudySpec, storage: str, index: int) ->
     try:
         laboratory = prepare(spec)
         studies = open_storage(storage)
+        laboratory.worker  # noqa: B018  # what is wrong with it is no failure of a trial
         while True:
             perform(connection.recv(), laboratory, studies, connection.send, worker=index)
             connection.send(_Done())

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from nas_fusion import plugins
 from nas_fusion.cli.options import CohortOptions, Group, Json, Label, Modalities
 
 app = typer.Typer(help="Make an embedded cohort as real files, or check your own data.", no_args_is_help=True)
@@ -23,11 +25,14 @@ def make(
 ) -> None:
     """Write an embedded cohort as NIfTI files in BIDS layout."""
     from nas_fusion.cli.output import print_json
-    from nas_fusion.cli.settings import key_values
-    from nas_fusion.cohorts import make_files
+    from nas_fusion.cli.settings import key_values, results_folder
 
-    n_files = make_files(name, out, **key_values("--cohort-set", cohort_options))
-    print(f"Wrote {n_files} files of {name} to {out}.")
+    module = inspect.getmodule(plugins.load("cohorts", name))
+    write_bids = getattr(module, "write_bids", None)
+    if write_bids is None:
+        raise ValueError(f"`name` must be a cohort that can be written as files, but {name!r} cannot.")
+    write_bids(results_folder(out), **key_values("--cohort-set", cohort_options))
+    print(f"Wrote {name} to {out}.")
     if as_json:
         print_json({"cohort": name, "out": str(out)})
 

@@ -156,7 +156,7 @@ def command_line(command: str, options: StudyOptions, **more: str) -> str:
         value = getattr(options, field.name)
         if field.name in ("space", "json", "dry_run") or value == _default(field):
             continue
-        option = hints[field.name].__metadata__[0].param_decls[0]
+        option = hints[field.name].__metadata__[0].default  # typer takes the first name for it
         for item in value if isinstance(value, list) else [value]:
             words += [option, str(item)]
     return shlex.join(words)

@@ -77,7 +77,7 @@ def requested(options: StudyOptions, samplers: Sequence[str], command: str) -> R
         source_options=source_options,
         trials=options.trials,
         inherit=options.inherit or space.inherit,
-        plan={} if options.epochs is None else {"epochs": options.epochs},
+        plan={} if options.epochs is None else {"epochs": options.epochs, "inherited_epochs": None},
         seed=options.seed,
         device=options.device,
         artifacts=artifacts,
@@ -126,19 +126,21 @@ def _source_options(options: StudyOptions) -> dict[str, Any]:
 
 def _space(options: StudyOptions, typed: dict[str, Any], source: str) -> SearchSpace:
     """Return the space; its preset, if it has any and none is asked for, is the small one on embedded cohorts."""
+    from nas_fusion.space import load_space
+
     kind = plugins.load("spaces", options.space)
     known = inspect.signature(kind).parameters
     if "preset" in known and "preset" not in typed:
         typed["preset"] = "small" if source in plugins.names("cohorts") else "paper"
     if options.module is not None:
         typed["modules"] = names("--module", options.module)
-    unknown = [key for key in typed if key not in known]
-    if unknown and not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
+    takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values())
+    unknown = [key for key in typed if key not in known and not takes_all]
+    if unknown:
         raise ValueError(
             f"`--set` must give options of the space {options.space!r} ({', '.join(known)}), but got {unknown[0]!r}."
         )
-    space: SearchSpace = kind(**typed)
-    return space
+    return load_space(options.space, **typed)
 
 
 def taken_by(sampler: str, options: Mapping[str, Any], samplers: Sequence[str]) -> dict[str, Any]:
