@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from optuna.storages import BaseStorage
 
 from nas_fusion import history
-from nas_fusion.analysis import BASELINE, Arm, Comparison, Landscape
+from nas_fusion.analysis import BASELINE, Arm, Comparison, Landscape, search_title
 from nas_fusion.budget import outlook
 from nas_fusion.final_test import keys_of, known_test
 from nas_fusion.laboratory import Laboratory
@@ -94,7 +94,7 @@ def _search(laboratory: Laboratory, storage: BaseStorage, name: str) -> _Search:
     best = _evaluation_of(state.best, [evaluation for _, evaluation in used])
     arm = Arm(
         name=spec.sampler,
-        title=spec.sampler,
+        title=search_title(spec.sampler),
         value=best.value,
         validation=laboratory.store.predictions(best.key),
         evaluations=tuple(evaluation for _, evaluation in used),

@@ -115,6 +115,8 @@ class SearchSpace:
 
     inherit: str = "none"
     name: str = "choices"
+    cohort: str | None = None
+    """Name of the cohort that the space is searched on where no data are named."""
 
     def __init__(self, parameters: Mapping[str, Sequence[str]], *, inherit: str | None = None) -> None:
         if not parameters:

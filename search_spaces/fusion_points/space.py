@@ -47,6 +47,7 @@ class FusionPointSpace(SearchSpace):
 
     name = "fusion-points"
     inherit = "parent"
+    cohort = "simulated-mri"
 
     def __init__(
         self,
