@@ -5,6 +5,7 @@ from nas_fusion.analysis.bootstrap import Estimate, bootstrap_scores
 from nas_fusion.analysis.diagnosis import diagnose
 from nas_fusion.analysis.findings import Finding, findings_markdown, findings_text
 from nas_fusion.analysis.landscape import Landscape
+from nas_fusion.analysis.naming import points, search_title, short_points
 from nas_fusion.analysis.paired import PairedDifference, chance_of_acceptance, paired_difference, subject_differences
 from nas_fusion.analysis.planted import synergy_landscape
 from nas_fusion.analysis.tables import comparison_table, plain_table
@@ -25,6 +26,9 @@ __all__ = [
     "findings_text",
     "paired_difference",
     "plain_table",
+    "points",
+    "search_title",
+    "short_points",
     "subject_differences",
     "synergy_landscape",
 ]

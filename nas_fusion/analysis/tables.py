@@ -32,11 +32,11 @@ def comparison_table(comparison: Comparison, *, resamples: int = 2000, confidenc
 
     Columns: `title`, `kind` (one of `KINDS`), `ours`, `points`; `validation_loss` (that the arm itself reached) with its
     interval `validation_loss_low`, `validation_loss_high`; `landscape_loss` and `regret` (of the chosen configuration, on the
-    one landscape where all were trained by the same rule); `evaluations`, `share_of_exhaustive`, `trained`, `reused`,
-    `in_vain`; `epochs` and `samples` (of all evaluations of the arm together) and `lineage_epochs`, `lineage_samples` (that the
-    chosen weights have seen, the inherited ones included); and for each score `s` of `loss`, `accuracy`, `f1`,
-    `sensitivity`, `specificity`, `auc` on the test subjects: `test_s`, `test_s_low`, `test_s_high`. What is not known is not
-    a number.
+    one landscape where all were trained by the same rule); `evaluations`, `share_of_exhaustive` (not of references),
+    `trained`, `reused`, `in_vain`; `epochs` and `samples` (of all evaluations of the arm together) and `lineage_epochs`,
+    `lineage_samples` (that the chosen weights have seen, the inherited ones included); and for each score `s` of `loss`,
+    `accuracy`, `f1`, `sensitivity`, `specificity`, `auc` on the test subjects: `test_s`, `test_s_low`, `test_s_high`. What is
+    not known is not a number.
 
     Args:
         comparison: What is to be shown.
@@ -114,7 +114,7 @@ def _facts(comparison: Comparison, arm: Arm) -> dict[str, object]:
         "landscape_loss": _number(arm.landscape_value),
         "regret": _number(arm.regret),
         "evaluations": len(arm.evaluations),
-        "share_of_exhaustive": _number(arm.share_of_exhaustive),
+        "share_of_exhaustive": math.nan if kind_of(comparison, arm) == "reference" else _number(arm.share_of_exhaustive),
         "trained": arm.trained,
         "reused": arm.reused,
         "in_vain": arm.in_vain,

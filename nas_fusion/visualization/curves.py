@@ -46,10 +46,10 @@ def curves_figure(comparison: Comparison) -> go.Figure:
 def _get_curves_info(comparison: Comparison, arm: Arm) -> list[_CurveInfo]:
     return [
         _CurveInfo(
-            points(comparison.space, e.configuration) if e.configuration else str(e.reference),
+            "A₀" if e.configuration == comparison.space.baseline else points(comparison.space, e.configuration or {}),
             e.configuration in arm.path,
             tuple(sum(losses) / len(losses) for losses in zip(*e.curves, strict=False)),
         )
         for e in arm.evaluations
-        if e.curves
+        if e.curves and e.configuration is not None
     ]

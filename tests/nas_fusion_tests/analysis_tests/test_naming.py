@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+
+from nas_fusion.analysis import points, search_title, short_points
+from nas_fusion.space import SearchSpace
+from tests.nas_fusion_tests.analysis_tests.builders import SPACE, on
+
+SEVERAL = SearchSpace({"layer1": ["none", "mmtm", "concat_conv"], "layer2": ["none", "mmtm"]})
+WORDS = SearchSpace({"early": ["none", "on"], "late": ["none", "on"]})
+ONE = SearchSpace({"layer1": ["none", "on"]})
+
+
+@pytest.mark.parametrize(
+    ("space", "active", "long", "short"),
+    [
+        (SPACE, {}, "none", "A₀"),
+        (SPACE, dict(layer1="mmtm", layer3="mmtm"), "layer1 + layer3", "1+3"),
+        (SEVERAL, dict(layer1="concat_conv", layer2="mmtm"), "layer1:concat_conv + layer2", "1:concat_conv+2"),
+        (WORDS, dict(early="on", late="on"), "early + late", "early+late"),
+        (ONE, dict(layer1="on"), "layer1", "layer1"),
+    ],
+)
+def test_names_of_configurations(space: SearchSpace, active: dict[str, str], long: str, short: str) -> None:
+    assert points(space, space.complete(active)) == long
+    assert short_points(space, space.complete(active)) == short
+
+
+def test_names_of_searches() -> None:
+    assert [search_title(name) for name in ("sfsa", "beam", "my-own")] == ["SFSA", "Beam search", "my-own"]
+
+
+def test_the_order_of_points_is_the_spaces() -> None:
+    assert points(SPACE, on(4, 2)) == "layer2 + layer4"
