@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
 from nas_fusion.cohorts import Batch, Cohort
 
@@ -58,6 +59,25 @@ class Placement:
             return batch
         inputs = {name: values.to(self.device) for name, values in batch.inputs.items()}
         return Batch(inputs, batch.present.to(self.device), batch.labels.to(self.device), batch.index)
+
+    def lay_out(self, model: nn.Module, cohort: Cohort) -> nn.Module:
+        """Return a model on the device, in the memory format in which it computes.
+
+        On a CPU, 3D convolutions and pooling are faster with channels last. A module that asks for contiguous features (by
+        `view`) keeps the whole model contiguous: the model decides, not a clock.
+        """
+        model = model.to(self.device)
+        if self.is_cuda or not any(parameter.ndim == 5 for parameter in model.parameters()):
+            return model
+        _set_format(model, torch.channels_last_3d)
+        was_training = model.training
+        try:
+            batch = self.move(cohort.batch(torch.zeros(1, dtype=torch.long, device=cohort.labels.device)))
+            with torch.no_grad():
+                model.eval()(batch.inputs, batch.present)
+        except RuntimeError:
+            _set_format(model, torch.contiguous_format)
+        return model.train(was_training)
 
     @contextlib.contextmanager
     def repeatable(self, seed: int) -> Iterator[None]:
@@ -116,6 +136,12 @@ def _device(device: str) -> torch.device:
     if int(index or 0) >= count:
         raise ValueError(f"`device` must be one that this machine has (CUDA devices: {count}), but got {device!r}.")
     return torch.device("cuda", int(index or 0))
+
+
+def _set_format(model: nn.Module, memory_format: torch.memory_format) -> None:
+    for parameter in model.parameters():
+        if parameter.ndim == 5:
+            parameter.data = parameter.data.contiguous(memory_format=memory_format)
 
 
 @contextlib.contextmanager

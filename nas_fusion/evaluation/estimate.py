@@ -43,7 +43,7 @@ def measure_step(stage: Stage, model: nn.Module, data: FoldData, placement: Plac
     """
     with placement.repeatable(0):
         placement.reset_peak()
-        model.to(placement.device)
+        model = placement.lay_out(model, data.cohort)
         optimiser = build_optimiser(freeze(model, stage), stage.plan)
         index = data.train[: stage.plan.batch_size].to(data.cohort.labels.device)
         batch = placement.move(data.cohort.batch(index))

@@ -106,7 +106,7 @@ class _Training:
 
     def __init__(self, stage: Stage, model: nn.Module, data: FoldData, placement: Placement, micro_batches: int) -> None:
         self.stage, self.data, self.placement, self.micro_batches = stage, data, placement, micro_batches
-        self.model = model.to(placement.device)
+        self.model = placement.lay_out(model, data.cohort)
         parameters = list(freeze(self.model, stage))
         steps = len(sizes(len(data.train), stage.plan.batch_size))
         self.optimiser: Optimizer = build_optimiser(parameters, stage.plan)

@@ -18,18 +18,17 @@ from optuna.trial import BaseTrial
 
 from nas_fusion import history
 from nas_fusion.cohorts import Cohort
-from nas_fusion.evaluation.cost import flops_of, parameters_of, versions
+from nas_fusion.evaluation.bookkeeping import ensemble_cost, evaluation_of, lineage_cost, predictions_of, training_cost
+from nas_fusion.evaluation.cost import versions
 from nas_fusion.evaluation.device import place
 from nas_fusion.evaluation.estimate import StepEstimate, measure_step
-from nas_fusion.evaluation.folds import FoldResult, FoldTrainer
-from nas_fusion.evaluation.inheritance import Inherited
+from nas_fusion.evaluation.folds import FoldResult, FoldTrainer, check_folds
 from nas_fusion.evaluation.keys import FORMAT, digest_of_folds
-from nas_fusion.evaluation.metrics import METRICS, metrics
 from nas_fusion.evaluation.prediction import predict_logits, probabilities_of
 from nas_fusion.evaluation.recipes import Recipe, RecipeBook
 from nas_fusion.evaluation.reporting import OnEpoch, TrialWatch, Watch
 from nas_fusion.evaluation.store import Store
-from nas_fusion.evaluation.training import FoldData, evaluation_batch_size
+from nas_fusion.evaluation.training import evaluation_batch_size
 from nas_fusion.record import Evaluation, Predictions
 from nas_fusion.space import Configuration, SearchSpace, check_inherit
 
@@ -71,7 +70,7 @@ class EvaluationWorker:
         self.space = space
         self.cohort = cohort.development()
         assert self.cohort.splits is not None, "Should not reach."
-        _check_folds(self.cohort)
+        check_folds(self.cohort)
         self.store = store if isinstance(store, Store) else Store() if store is None else Store.open(store)
         self.inherit = space.inherit if inherit is None else check_inherit(inherit)
         self._placement = place(device, precision)
@@ -201,16 +200,15 @@ class EvaluationWorker:
             if not math.isfinite(results[-1].last.loss):
                 break
             watch.fold(fold, results[-1].last.loss)
-        cost = self._cost(recipe, results) | {"seconds": time.perf_counter() - begin}
+        cost = training_cost(recipe, results, self._trainer, self._placement)
+        cost |= lineage_cost(recipe, cost, self.store) | {"seconds": time.perf_counter() - begin}
         losses = [result.last.loss for result in results]
         if not math.isfinite(sum(losses)):
             return Evaluation(
                 recipe.key, math.nan, tuple(losses), {}, cost, recipe.configuration, recipe.reference, recipe.lineage
             )
-        predictions = _join(
-            [self._predictions(data, result) for data, result in zip(self._trainer.folds, results, strict=True)]
-        )
-        evaluation = self._record(recipe, predictions, losses, cost)
+        predictions = predictions_of(self.cohort, self._trainer.folds, results)
+        evaluation = evaluation_of(recipe, predictions, losses, cost, self._placement)
         evaluation = replace(
             evaluation,
             epochs=tuple(result.last.epoch for result in results),
@@ -228,67 +226,11 @@ class EvaluationWorker:
         said = [self.store.predictions(part.key) for part in parts]
         mean = np.mean([predictions.probabilities for predictions in said], axis=0)
         predictions = replace(said[0], probabilities=mean)
-        cost = {
-            name: float(sum(part.cost[name] for part in parts))
-            for name in ("parameters", "flops", "epochs", "samples", "inherited_parameters")
-        }
-        cost |= self._lineage_cost(recipe, cost) | {"peak_memory": max(part.cost["peak_memory"] for part in parts)}
+        cost = ensemble_cost(parts)
+        cost |= lineage_cost(recipe, cost, self.store)
         cost["seconds"] = time.perf_counter() - begin if any(part.trained for part in parts) else 0.0
         losses = [float(predictions.losses[predictions.fold == fold].mean()) for fold in range(len(self._trainer.folds))]
-        return self.store.put(self._record(recipe, predictions, losses, cost), (), predictions)
-
-    # --- what is recorded ---
-
-    def _record(
-        self, recipe: Recipe, predictions: Predictions, losses: Sequence[float], cost: Mapping[str, float]
-    ) -> Evaluation:
-        of_fold = []
-        for fold in range(len(losses)):
-            rows = predictions.fold == fold
-            of_fold.append(metrics(predictions.labels[rows], predictions.probabilities[rows]))
-        return Evaluation(
-            key=recipe.key,
-            value=float(np.mean(losses)),
-            fold_losses=tuple(losses),
-            metrics={name: tuple(each[name] for each in of_fold) for name in METRICS},
-            cost=cost,
-            configuration=recipe.configuration,
-            reference=recipe.reference,
-            lineage=recipe.lineage,
-            device=self._placement.name,
-            versions=versions(),
-        )
-
-    def _predictions(self, data: FoldData, result: FoldResult) -> Predictions:
-        index = data.validation
-        return Predictions(
-            subjects=tuple(self.cohort.subjects[i] for i in index.tolist()),
-            fold=np.zeros(len(index), np.int64),
-            labels=self.cohort.labels[index].numpy(),
-            probabilities=probabilities_of(result.last.logits).numpy(),
-        )
-
-    def _cost(self, recipe: Recipe, results: Sequence[FoldResult]) -> dict[str, float]:
-        stage = recipe.stages[-1]
-        model, _ = self._trainer.build(recipe, stage, {})
-        data = self._trainer.folds[0]
-        taken = results[0].inherited.get(stage.name, Inherited())
-        cost = {
-            "parameters": float(parameters_of(model)),
-            "flops": float(flops_of(model.to(self.device), data.cohort, self._placement)),
-            "epochs": float(sum(result.epochs for result in results)),
-            "samples": float(sum(result.samples for result in results)),
-            "peak_memory": float(self._placement.peak_memory()),
-            "inherited_parameters": float(taken.numbers),
-        }
-        return cost | self._lineage_cost(recipe, cost)
-
-    def _lineage_cost(self, recipe: Recipe, own: Mapping[str, float]) -> dict[str, float]:
-        """Return the epochs and samples of everything that a recipe needs, each training counted once, its own included."""
-        needed = {each.key: each for each in recipe.family() if each.stages and each.key != recipe.key}
-        costs = [known.cost for key in needed if (known := self.store.get(key)) is not None]
-        start = own if recipe.stages else {"epochs": 0.0, "samples": 0.0}
-        return {f"lineage_{name}": start[name] + sum(cost[name] for cost in costs) for name in ("epochs", "samples")}
+        return self.store.put(evaluation_of(recipe, predictions, losses, cost, self._placement), (), predictions)
 
     # --- predictions ---
 
@@ -336,7 +278,7 @@ class EvaluationWorker:
         for fold in range(len(self._trainer.folds)):
             model, _ = self._trainer.build(recipe, stage, {})
             model.load_state_dict(self.store.weights(recipe.key, fold))
-            model.to(self.device)
+            model = self._placement.lay_out(model, cohort)
             logits = predict_logits(model, cohort, index, self._placement, batch_size=evaluation_batch_size(stage))
             said.append(probabilities_of(logits))
         return torch.stack(said).mean(dim=0)
@@ -348,28 +290,3 @@ class EvaluationWorker:
         with self._lock:
             model, _ = self._trainer.build(recipe, stage, {})
             return measure_step(stage, model, self._trainer.folds[0], self._placement)
-
-
-def _check_folds(cohort: Cohort) -> None:
-    """Raise unless every fold can be trained and validated on.
-
-    Raises:
-        ValueError: If a subject both trains and validates in a fold, or a fold has fewer than two to train or none to validate.
-    """
-    assert cohort.splits is not None, "Should not reach."
-    for number, fold in enumerate(cohort.splits.folds):
-        both = set(fold.train) & set(fold.validation)
-        if both:
-            raise ValueError(f"`splits` must keep training from validation, but {min(both)!r} is in both in fold {number}.")
-        if len(fold.train) < 2 or not fold.validation:
-            counts = f"{len(fold.train)} and {len(fold.validation)}"
-            raise ValueError(f"`splits` must give fold {number} two subjects to train and one to validate, but got {counts}.")
-
-
-def _join(parts: Sequence[Predictions]) -> Predictions:
-    return Predictions(
-        subjects=tuple(subject for part in parts for subject in part.subjects),
-        fold=np.concatenate([np.full(len(part.labels), number, np.int64) for number, part in enumerate(parts)]),
-        labels=np.concatenate([part.labels for part in parts]),
-        probabilities=np.concatenate([part.probabilities for part in parts]),
-    )

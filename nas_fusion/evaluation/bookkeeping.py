@@ -1,0 +1,81 @@
+"""What is recorded of an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from nas_fusion.cohorts import Cohort
+from nas_fusion.evaluation.cost import flops_of, parameters_of, versions
+from nas_fusion.evaluation.device import Placement
+from nas_fusion.evaluation.folds import FoldResult, FoldTrainer
+from nas_fusion.evaluation.inheritance import Inherited
+from nas_fusion.evaluation.metrics import METRICS, metrics
+from nas_fusion.evaluation.prediction import probabilities_of
+from nas_fusion.evaluation.recipes import Recipe
+from nas_fusion.evaluation.store import Store
+from nas_fusion.evaluation.training import FoldData
+from nas_fusion.record import Evaluation, Predictions
+
+
+def evaluation_of(
+    recipe: Recipe, predictions: Predictions, losses: Sequence[float], cost: Mapping[str, float], placement: Placement
+) -> Evaluation:
+    """Return the evaluation of a recipe from what its models predicted in each fold."""
+    rows = [predictions.fold == fold for fold in range(len(losses))]
+    of_fold = [metrics(predictions.labels[chosen], predictions.probabilities[chosen]) for chosen in rows]
+    return Evaluation(
+        key=recipe.key,
+        value=float(np.mean(losses)),
+        fold_losses=tuple(losses),
+        metrics={name: tuple(each[name] for each in of_fold) for name in METRICS},
+        cost=cost,
+        configuration=recipe.configuration,
+        reference=recipe.reference,
+        lineage=recipe.lineage,
+        device=placement.name,
+        versions=versions(),
+    )
+
+
+def predictions_of(cohort: Cohort, folds: Sequence[FoldData], results: Sequence[FoldResult]) -> Predictions:
+    """Return what the models of some folds said of their validation subjects, fold after fold."""
+    positions = [data.validation for data in folds]
+    return Predictions(
+        subjects=tuple(cohort.subjects[i] for index in positions for i in index.tolist()),
+        fold=np.concatenate([np.full(len(index), number, np.int64) for number, index in enumerate(positions)]),
+        labels=np.concatenate([cohort.labels[index].numpy() for index in positions]),
+        probabilities=np.concatenate([probabilities_of(result.last.logits).numpy() for result in results]),
+    )
+
+
+def training_cost(
+    recipe: Recipe, results: Sequence[FoldResult], trainer: FoldTrainer, placement: Placement
+) -> dict[str, float]:
+    """Return what a training cost, its lineage left out: sums over folds and stages, sizes of the last stage's model."""
+    stage = recipe.stages[-1]
+    model = placement.lay_out(trainer.build(recipe, stage, {})[0], trainer.folds[0].cohort)
+    return {
+        "parameters": float(parameters_of(model)),
+        "flops": float(flops_of(model, trainer.folds[0].cohort, placement)),
+        "epochs": float(sum(result.epochs for result in results)),
+        "samples": float(sum(result.samples for result in results)),
+        "peak_memory": float(placement.peak_memory()),
+        "inherited_parameters": float(results[0].inherited.get(stage.name, Inherited()).numbers),
+    }
+
+
+def lineage_cost(recipe: Recipe, own: Mapping[str, float], store: Store) -> dict[str, float]:
+    """Return the epochs and samples of all that a recipe needs, each training counted once, its own included."""
+    needed = {each.key: each for each in recipe.family() if each.stages and each.key != recipe.key}
+    costs = [known.cost for key in needed if (known := store.get(key)) is not None]
+    start = own if recipe.stages else {"epochs": 0.0, "samples": 0.0}
+    return {f"lineage_{name}": start[name] + sum(cost[name] for cost in costs) for name in ("epochs", "samples")}
+
+
+def ensemble_cost(parts: Sequence[Evaluation]) -> dict[str, float]:
+    """Return the cost of an ensemble: the sum over its members."""
+    summed = ("parameters", "flops", "epochs", "samples", "inherited_parameters")
+    cost = {name: float(sum(part.cost[name] for part in parts)) for name in summed}
+    return cost | {"peak_memory": max(part.cost["peak_memory"] for part in parts)}
