@@ -25,7 +25,7 @@ LARGEST = 96  # voxels an axis, unless a shape is asked for
 STEPS = (
     "axes in the order right, anterior, superior",
     "scans of a subject on the grid of its first modality (trilinear), where `resample` asks for it",
-    "resized to the common grid (trilinear, smoothed before shrinking), where it differs",
+    "resized to the common grid (averaged where it shrinks, trilinear where it grows), where it differs",
     "mean 0 and standard deviation 1 over the non-zero voxels of each channel",
 )
 Progress = Callable[[int, int], None]
@@ -67,8 +67,7 @@ def decode(path: Path, grid: Sequence[int], *, reference: Path | None = None) ->
         target = _load(reference)
         if scan.shape[1:] != target.shape[1:] or not torch.allclose(scan.affine, target.affine, atol=1e-3):
             scan = ResampleToMatch(mode="bilinear", padding_mode="zeros")(scan, img_dst=target)
-    if tuple(scan.shape[1:]) != tuple(grid):
-        scan = Resize(tuple(grid), mode="trilinear", anti_aliasing=True)(scan)
+    scan = _resized(scan, tuple(grid))
     return _plain(NormalizeIntensity(nonzero=True, channel_wise=True)(scan)).to(torch.float32).contiguous()
 
 
@@ -131,6 +130,17 @@ def _load(path: Path) -> Any:
     except (*UNREADABLE, RuntimeError) as error:
         raise ValueError(f"`path` must be a readable NIfTI file, but got {path}: {error}.") from None
     return Orientation(axcodes="RAS", labels=None)(EnsureChannelFirst()(image))
+
+
+def _resized(scan: Any, grid: tuple[int, ...]) -> Any:
+    """Return a scan on another grid: axes that shrink are averaged over the voxels covered, axes that grow interpolated.
+
+    (MONAI's `anti_aliasing` pads with zeros before it smooths, which darkens the outermost voxels.)
+    """
+    smaller = tuple(min(sizes) for sizes in zip(scan.shape[1:], grid, strict=True))
+    if smaller != tuple(scan.shape[1:]):
+        scan = Resize(smaller, mode="area")(scan)
+    return scan if smaller == grid else Resize(grid, mode="trilinear")(scan)
 
 
 def _plain(scan: Any) -> torch.Tensor:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from nas_fusion.cohorts.options import ModalityOption, SourceOptions
 from nas_fusion.cohorts.problem import CohortError, Problem
-from nas_fusion.cohorts.tables import read_table
+from nas_fusion.cohorts.tables import clean, read_table
 
 FIXED = ("subject", "participant", "session", "label", "group", "split", "fold")
 NIFTI = (".nii", ".nii.gz")
@@ -109,7 +109,7 @@ def assemble(
         columns[option.name] = tuple(f"{option.name}:{column}" for column in found)
         parts |= dict(zip(columns[option.name], (raw[column] for column in found), strict=True))
     order = [*FIXED, *(column for held in columns.values() for column in held)]
-    table = pd.DataFrame(parts)[order].reset_index(drop=True).astype(object)
+    table = clean(pd.DataFrame(parts)[order].reset_index(drop=True))
     return Manifest(name, source if source.is_dir() else source.parent, table, columns, kinds, problems)
 
 

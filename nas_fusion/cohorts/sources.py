@@ -36,9 +36,9 @@ def load_cohort(source: str | Path, *, progress: Callable[[int, int], None] | No
     path = _path(source)
     if path is None:
         return _load_named(str(source), options)
-    from nas_fusion.cohorts import from_files  # MONAI's transforms take seconds to import: only where there are files
+    from nas_fusion.cohorts.from_files import load  # MONAI's transforms take seconds to import: only where there are files
 
-    return from_files.load(path, SourceOptions.of(options), progress)
+    return load(path, SourceOptions.of(options), progress)
 
 
 def check_source(source: str | Path, **options: Any) -> list[Problem]:
@@ -55,9 +55,9 @@ def check_source(source: str | Path, **options: Any) -> list[Problem]:
     if path is None:
         _load_named(str(source), options)
         return []
-    from nas_fusion.cohorts import from_files  # see `load_cohort`
+    from nas_fusion.cohorts.from_files import check  # see `load_cohort`
 
-    return from_files.check(path, SourceOptions.of(options))
+    return check(path, SourceOptions.of(options))
 
 
 def _path(source: str | Path) -> Path | None:

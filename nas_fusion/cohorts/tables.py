@@ -43,7 +43,9 @@ def read_table(path: Path) -> pd.DataFrame:
 
 def clean(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table with spaces around its texts removed and every absent value as `None`."""
-    return table.map(_clean).astype(object)
+    # Series of objects: pandas would turn `None` among texts into NaN.
+    columns = {name: pd.Series([_clean(value) for value in table[name]], table.index, dtype=object) for name in table.columns}
+    return pd.DataFrame(columns)
 
 
 def _clean(value: object) -> object:
