@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,12 @@ class Estimate(NamedTuple):
 
 
 def bootstrap_scores(
-    predictions: Predictions, *, resamples: int = 2000, confidence: float = 0.95, seed: int = 0
+    predictions: Predictions,
+    *,
+    scores: Sequence[str] = SCORES,
+    resamples: int = 2000,
+    confidence: float = 0.95,
+    seed: int = 0,
 ) -> dict[str, Estimate]:
     """Return loss, accuracy, F1, sensitivity, specificity and AUC of some predictions, each with a percentile interval.
 
@@ -31,6 +37,7 @@ def bootstrap_scores(
 
     Args:
         predictions: Of at least one subject.
+        scores: Which of `SCORES` are wanted.
         resamples: Number of draws, at least 1.
         confidence: Share of the draws that the interval holds, in (0, 1).
         seed: Of the draws.
@@ -44,10 +51,10 @@ def bootstrap_scores(
         raise ValueError(f"`confidence` must be in (0, 1), but got {confidence}.")
     if not predictions.subjects:
         raise ValueError("`predictions` must hold at least one subject, but got none.")
-    values = weighted_scores(predictions, np.ones((1, len(predictions.labels))))
-    drawn = weighted_scores(predictions, stratified_weights(predictions, resamples, seed))
+    values = weighted_scores(predictions, np.ones((1, len(predictions.labels))), scores)
+    drawn = weighted_scores(predictions, stratified_weights(predictions, resamples, seed), scores)
     tail = (1 - confidence) / 2
-    return {name: Estimate(float(values[name][0]), *_ends(drawn[name], tail)) for name in SCORES}
+    return {name: Estimate(float(values[name][0]), *_ends(drawn[name], tail)) for name in scores}
 
 
 def stratified_weights(predictions: Predictions, resamples: int, seed: int) -> Array:
@@ -58,7 +65,10 @@ def stratified_weights(predictions: Predictions, resamples: int, seed: int) -> A
     weights = np.zeros((resamples, len(labels)))
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
-        weights[:, members] = generator.multinomial(len(members), np.full(len(members), 1 / len(members)), size=resamples)
+        drawn = generator.integers(len(members), size=(resamples, len(members)))
+        drawn += len(members) * np.arange(resamples)[:, None]
+        counts = np.bincount(drawn.ravel(), minlength=resamples * len(members))
+        weights[:, members] = counts.reshape(resamples, len(members))
     return weights[:, row_to_subject]
 
 

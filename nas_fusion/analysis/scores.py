@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -11,8 +13,8 @@ SCORES = ("loss", "accuracy", "f1", "sensitivity", "specificity", "auc")
 Array = npt.NDArray[np.float64]
 
 
-def weighted_scores(predictions: Predictions, weights: Array) -> dict[str, Array]:
-    """Return each score of some predictions for each of many weightings of their rows.
+def weighted_scores(predictions: Predictions, weights: Array, scores: Sequence[str] = SCORES) -> dict[str, Array]:
+    """Return scores of some predictions for each of many weightings of their rows.
 
     With two classes the second is the positive one; with more, every class in turn is the positive one and the scores are
     averaged over the classes that occur (macro). They agree with scikit-learn's of the same names (sensitivity is recall,
@@ -21,18 +23,22 @@ def weighted_scores(predictions: Predictions, weights: Array) -> dict[str, Array
     Args:
         predictions: `n` rows.
         weights: `(weightings, n)`, not negative.
+        scores: Which of `SCORES` are wanted.
 
     Returns:
         Name in `SCORES` to `(weightings,)`; not a number where a score is undefined (no positive or no negative subject).
     """
     labels, guesses = predictions.labels, predictions.probabilities.argmax(axis=1)
     total = weights.sum(axis=1)
-    classes = predictions.probabilities.shape[1]
-    positives = [1] if classes == 2 else range(classes)
-    of_class = [_one_against_rest(labels == k, guesses == k, predictions.probabilities[:, k], weights) for k in positives]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        scores = {"loss": weights @ predictions.losses / total, "accuracy": weights @ (labels == guesses) / total}
-    return scores | {name: _mean(np.stack([each[name] for each in of_class])) for name in SCORES[2:]}
+    found = {"loss": weights @ predictions.losses / total, "accuracy": weights @ (labels == guesses) / total}
+    if not set(scores) <= found.keys():
+        classes = predictions.probabilities.shape[1]
+        of_class = [
+            _one_against_rest(labels == k, guesses == k, predictions.probabilities[:, k], weights)
+            for k in ([1] if classes == 2 else range(classes))
+        ]
+        found |= {name: _mean(np.stack([each[name] for each in of_class])) for name in SCORES[2:]}
+    return {name: found[name] for name in scores}
 
 
 def _one_against_rest(

@@ -143,7 +143,7 @@ def _intervals(
     names = [f"{subset}_{score}{end}" for score in scores for end in ("", "_low", "_high")]
     if predictions is None or not predictions.subjects:
         return dict.fromkeys(names, math.nan)
-    estimates = bootstrap_scores(predictions, resamples=resamples, confidence=confidence, seed=seed)
+    estimates = bootstrap_scores(predictions, scores=scores, resamples=resamples, confidence=confidence, seed=seed)
     return dict(zip(names, [number for score in scores for number in estimates[score]], strict=True))
 
 

@@ -58,7 +58,7 @@ def _label(comparison: Comparison, arm: Arm) -> str:
 
 
 def _estimate(predictions: Predictions) -> Estimate:
-    return bootstrap_scores(predictions)["loss"]
+    return bootstrap_scores(predictions, scores=("loss",))["loss"]
 
 
 def _dots(subset: str, found: list[tuple[float, Estimate]], colour: str, symbol: str) -> go.Scatter:

@@ -42,7 +42,7 @@ def reference(p: Predictions, weight: np.ndarray) -> dict[str, float]:
     return scores | dict(zip(SCORES[2:], np.mean(of_class, axis=0).tolist(), strict=True))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10_000), subjects=st.integers(8, 40), classes=st.integers(2, 4), coarse=st.booleans())
 def test_scores_agree_with_scikit_learn_under_any_weights(seed: int, subjects: int, classes: int, coarse: bool) -> None:
     predictions = drawn(seed, subjects, classes, coarse=coarse)
