@@ -104,8 +104,8 @@ class Ledger:
         return bool(self._pending)
 
     def is_contested(self, key: Key, number: int) -> bool:
-        """Return whether another trial than this one claims a key."""
-        return any(other != number for other in self._claims.get(key, ()))
+        """Return whether another trial than this one claims a key or has settled it."""
+        return key in self._outcomes or any(other != number for other in self._claims.get(key, ()))
 
     def note(self, number: int, move: Move, parameters: dict[str, Any]) -> None:
         """Remember what a trial was asked for, which saves working it out when it ends."""
@@ -124,8 +124,12 @@ class Ledger:
         for trial in trials:
             if trial.state.is_finished():
                 self._finish(trial)
-            else:
-                self._take_open(trial, known_pending)
+                continue
+            if trial.params and not history.is_own_claim(trial):
+                # Relational storages read attributes and parameters one after the other: a claim that is missing beside
+                # parameters is only missing for certain if it is so once more.
+                trial = storage.get_trial(trial._trial_id)
+            self._take_open(trial, known_pending)
 
     def _fetch(self, storage: BaseStorage, study_id: int, below: int | None) -> Iterator[FrozenTrial]:
         if (

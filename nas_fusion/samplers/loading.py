@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import optuna
+from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
@@ -57,7 +59,9 @@ def load_sampler(
     space = SearchSpace.of(space)
     try:
         if name in OPTUNA_SAMPLERS:
-            return OPTUNA_SAMPLERS[name](space, seed, **options)
+            with warnings.catch_warnings():  # who asks for it by name knows it
+                warnings.simplefilter("ignore", ExperimentalWarning)
+                return OPTUNA_SAMPLERS[name](space, seed, **options)
         known = ", ".join(sorted({*OPTUNA_SAMPLERS, *plugins.names("samplers")}))
         if name not in plugins.names("samplers"):
             raise ValueError(f"`sampler` must be one of {known}, but got {name!r}.")
