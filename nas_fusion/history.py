@@ -57,9 +57,9 @@ def write_claim(study: Study, trial: FrozenTrial, claim: Claim) -> None:
     if claim.surplus is not None:
         written["surplus"] = claim.surplus
     if claim.configuration is not None:
-        written["configuration"] = dict(claim.configuration)
-        written["parent"] = None if claim.parent is None else dict(claim.parent)
-        written["lineage"] = [dict(ancestor) for ancestor in claim.lineage]
+        written["configuration"] = claim.configuration.to_dict()
+        written["parent"] = None if claim.parent is None else claim.parent.to_dict()
+        written["lineage"] = [ancestor.to_dict() for ancestor in claim.lineage]
         written["round"] = claim.round
     study._storage.set_trial_user_attr(trial._trial_id, _CLAIM, written)
 

@@ -78,9 +78,13 @@ class Configuration(Mapping[str, str]):
                 raise ValueError(f"`choices` must name parameters among {list(self._choices)}, but got {parameter!r}.")
         return Configuration({**self._choices, **choices})
 
+    def to_dict(self) -> dict[str, str]:
+        """Return the choices as a new dictionary."""
+        return dict(self._choices)
+
     def to_json(self) -> str:
         """Return the configuration as a JSON object, parameters in their order."""
-        return json.dumps(dict(self._choices))
+        return json.dumps(self.to_dict())
 
     @classmethod
     def from_json(cls, text: str) -> Configuration:

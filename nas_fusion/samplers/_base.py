@@ -8,7 +8,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from optuna import Study, TrialPruned
@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nas_fusion import history
 from nas_fusion.history import Claim
-from nas_fusion.samplers.engine import Engine, Key, Move, Supposing
+from nas_fusion.samplers.engine import Engine, Key, Supposing
 from nas_fusion.samplers.ledger import Ledger, default_parent
 from nas_fusion.space import Configuration, SearchSpace, check_inherit
 
@@ -51,6 +51,14 @@ class SearchState:
     skipped: tuple[Configuration, ...]
 
 
+class _Decision(NamedTuple):
+    """What was decided for a trial; surplus trials have no key."""
+
+    key: Key | None
+    claim: Claim
+    parameters: dict[str, Any]
+
+
 @dataclass
 class _View:
     """What a sampler keeps of one study. All of it can be read again."""
@@ -58,7 +66,7 @@ class _View:
     ledger: Ledger
     engine: Engine
     revision: int
-    decided: dict[int, tuple[Key | None, Claim]] = field(default_factory=dict)  # by trial id, until the trial ends
+    decided: dict[int, _Decision] = field(default_factory=dict)  # by trial id, until the trial ends
 
 
 class SearchSampler(BaseSampler):
@@ -174,11 +182,11 @@ class SearchSampler(BaseSampler):
         if fixed:
             history.write_claim(study, trial, self._claim_of_fixed(trial, fixed))
             return
-        started, below = time.monotonic(), trial.number
+        started = time.monotonic()
         while True:
-            key, claim = self._decide(study, trial, started, below)
-            history.write_claim(study, trial, claim)
-            if key is None or not self._must_repeat(study, trial, started, key):
+            decision = self._decide(study, trial, started)
+            history.write_claim(study, trial, decision.claim)
+            if decision.key is None or not self._must_repeat(study, trial, started, decision.key):
                 return
 
     def _claim_of_fixed(self, trial: FrozenTrial, fixed: Mapping[str, Any]) -> Claim:
@@ -193,32 +201,28 @@ class SearchSampler(BaseSampler):
         lineage = () if self.inherit == "none" or parent is None else (parent,)
         return Claim(configuration, parent, lineage)
 
-    def _decide(self, study: Study, trial: FrozenTrial, started: float, below: int) -> tuple[Key | None, Claim]:
+    def _decide(self, study: Study, trial: FrozenTrial, started: float) -> _Decision:
         pause, longest = _PAUSES_S
         while True:
             with self._lock:
-                view = self._read(study, below=below)
+                view = self._read(study, below=trial.number)
                 if not view.ledger.waits_for(trial.number):
-                    is_last_call = time.monotonic() - started >= WAIT_S
-                    decision = self._decision(view, is_last_call)
+                    decision = self._decision(view, is_last_call=time.monotonic() - started >= WAIT_S)
                     if decision is not None:
-                        return self._note(view, trial, *decision)
+                        view.decided[trial._trial_id] = decision
+                        if decision.key is not None:
+                            view.ledger.note(trial.number, decision.key, decision.parameters)
+                        return decision
             time.sleep(pause)
             pause = min(2 * pause, longest)
 
-    def _decision(self, view: _View, is_last_call: bool) -> tuple[Key | None, Claim] | None:
+    def _decision(self, view: _View, *, is_last_call: bool) -> _Decision | None:
         move = view.engine.next_move(view.ledger)
-        if move is not None:
-            return move
+        if move is not None and move.claim.configuration is not None:
+            return _Decision(move.key, move.claim, move.claim.configuration.to_dict())
         if view.engine.is_complete(view.ledger):
-            return None, Claim(surplus=history.COMPLETE)
-        return (None, Claim(surplus=history.WAITING)) if is_last_call else None
-
-    def _note(self, view: _View, trial: FrozenTrial, key: Key | None, claim: Claim) -> tuple[Key | None, Claim]:
-        view.decided[trial._trial_id] = key, claim
-        if key is not None and claim.configuration is not None:
-            view.ledger.note(trial.number, Move(key, claim), dict(claim.configuration))
-        return key, claim
+            return _Decision(None, Claim(surplus=history.COMPLETE), {})
+        return _Decision(None, Claim(surplus=history.WAITING), {}) if is_last_call else None
 
     def _must_repeat(self, study: Study, trial: FrozenTrial, started: float, key: Key) -> bool:
         """Return whether another trial decided for the same, each having taken the other for dead: only slowness allows it."""
@@ -243,7 +247,7 @@ class SearchSampler(BaseSampler):
         if not search_space:
             return {}
         claim = self._claim(study, trial)
-        decided = {} if claim is None or claim.configuration is None else claim.configuration
+        decided = {} if claim is None or claim.configuration is None else claim.configuration.to_dict()
         return {
             name: decided[name] if name in decided else self.sample_independent(study, trial, name, distribution)
             for name, distribution in search_space.items()
@@ -271,13 +275,13 @@ class SearchSampler(BaseSampler):
         """Stop the study if this trial's end completes the search, so that no surplus trial is asked for."""
         with self._lock:
             view = self._views.get(study._storage, {}).get(study._study_id)
-            key, claim = (None, None) if view is None else view.decided.pop(trial._trial_id, (None, None))
-            if view is None or key is None or claim is None or trial.params != dict(claim.configuration or {}):
+            decision = None if view is None else view.decided.pop(trial._trial_id, None)
+            if view is None or decision is None or decision.key is None or trial.params != decision.parameters:
                 return
             if state == TrialState.FAIL and not history.is_non_finite(trial):
                 return
             cost = view.ledger.cost_of(values[0] if state == TrialState.COMPLETE and values else None)
-            is_complete = view.engine.is_complete(Supposing(view.ledger, key, cost))
+            is_complete = view.engine.is_complete(Supposing(view.ledger, decision.key, cost))
         if is_complete:
             _stop(study)
 
@@ -289,7 +293,7 @@ class SearchSampler(BaseSampler):
         view = self._views.get(study._storage, {}).get(study._study_id)
         decided = None if view is None else view.decided.get(trial._trial_id)
         if decided is not None:
-            return decided[1]
+            return decided.claim
         return history.claim_of(study._storage.get_trial(trial._trial_id))
 
 

@@ -13,7 +13,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from nas_fusion import history
-from nas_fusion.samplers.engine import Key, Move, key_of
+from nas_fusion.samplers.engine import Key, key_of
 from nas_fusion.space import Configuration, SearchSpace
 
 UNCLAIMED_S = 5.0  # a running trial without a claim is not ours, or its process is dead, after so long
@@ -107,9 +107,9 @@ class Ledger:
         """Return whether another trial than this one claims a key or has settled it."""
         return key in self._outcomes or any(other != number for other in self._claims.get(key, ()))
 
-    def note(self, number: int, move: Move, parameters: dict[str, Any]) -> None:
+    def note(self, number: int, key: Key, parameters: dict[str, Any]) -> None:
         """Remember what a trial was asked for, which saves working it out when it ends."""
-        self._asked[number] = move.key, parameters
+        self._asked[number] = key, parameters
 
     def read(self, storage: BaseStorage, study_id: int, *, below: int | None = None) -> None:
         """Take in what has happened since the last reading.
