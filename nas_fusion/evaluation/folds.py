@@ -116,13 +116,10 @@ def check_folds(cohort: Cohort) -> None:
     """Raise unless every fold can be trained and validated on.
 
     Raises:
-        ValueError: If a subject both trains and validates in a fold, or a fold has fewer than two to train or none to validate.
+        ValueError: If a fold has fewer than two subjects to train or none to validate.
     """
     assert cohort.splits is not None, "Should not reach."
     for number, fold in enumerate(cohort.splits.folds):
-        both = set(fold.train) & set(fold.validation)
-        if both:
-            raise ValueError(f"`splits` must keep training from validation, but {min(both)!r} is in both in fold {number}.")
         if len(fold.train) < 2 or not fold.validation:
             counts = f"{len(fold.train)} and {len(fold.validation)}"
             raise ValueError(f"`splits` must give fold {number} two subjects to train and one to validate, but got {counts}.")
