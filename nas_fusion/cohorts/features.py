@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import torch
 
 from nas_fusion.cohorts.manifest import Manifest
 from nas_fusion.cohorts.splits import Splits
+from nas_fusion.cohorts.tables import number
 
 
 def standardised(manifest: Manifest, splits: Splits) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
@@ -18,8 +18,8 @@ def standardised(manifest: Manifest, splits: Splits) -> tuple[dict[str, torch.Te
     features, there = {}, {}
     known = manifest.table["subject"].isin(splits.development).to_numpy()
     for name in manifest.vectors:
-        numbers = manifest.table[list(manifest.columns[name])].apply(pd.to_numeric, errors="coerce")
-        values = torch.tensor(numbers.to_numpy(dtype="float64"))
+        columns = [[number(value) for value in manifest.table[column]] for column in manifest.columns[name]]
+        values = torch.tensor(columns, dtype=torch.float64).T
         there[name] = ~values.isnan().any(dim=1)
         sample = values[there[name] & torch.tensor(known)]
         scale = sample.std(dim=0, unbiased=False)

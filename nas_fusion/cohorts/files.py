@@ -54,6 +54,13 @@ class Header:
 
 def absence(path: Path) -> tuple[str, str] | None:
     """Return the rule that a file breaks by not being there, and what is wrong, `None` if it is there."""
+    try:
+        return _absence(path)
+    except (OSError, ValueError) as error:
+        return "corrupt file", f"cannot be opened ({getattr(error, 'strerror', None) or error})"
+
+
+def _absence(path: Path) -> tuple[str, str] | None:
     if path.is_symlink() and not path.exists():
         if "annex" in path.readlink().parts:
             return "file not fetched", "is a link of git-annex to content that is not here (see `datalad get`)"

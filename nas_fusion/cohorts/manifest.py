@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ import pandas as pd
 
 from nas_fusion.cohorts.options import ModalityOption, SourceOptions
 from nas_fusion.cohorts.problem import CohortError, Problem
-from nas_fusion.cohorts.tables import clean, read_table
+from nas_fusion.cohorts.tables import clean, number, read_table
 
 FIXED = ("subject", "participant", "session", "label", "group", "split", "fold")
 NIFTI = (".nii", ".nii.gz")
@@ -172,7 +173,7 @@ def _columns_of_files(finder: _Columns) -> list[ModalityOption]:
 
 def _is_numeric(column: pd.Series) -> bool:
     values = column.dropna()
-    return len(values) > 0 and bool(pd.to_numeric(values.map(str), errors="coerce").notna().all())
+    return len(values) > 0 and not any(math.isnan(number(value)) for value in values)
 
 
 def _text(value: object) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from pathlib import Path
 
@@ -46,6 +47,15 @@ def clean(table: pd.DataFrame) -> pd.DataFrame:
     # Series of objects: pandas would turn `None` among texts into NaN.
     columns = {name: pd.Series([_clean(value) for value in table[name]], table.index, dtype=object) for name in table.columns}
     return pd.DataFrame(columns)
+
+
+def number(value: object) -> float:
+    """Return the number that a value of a table is, NaN for what is none."""
+    text = "" if value is None else str(value)
+    try:
+        return math.nan if "_" in text else float(text)
+    except ValueError:
+        return math.nan
 
 
 def _clean(value: object) -> object:

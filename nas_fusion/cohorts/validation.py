@@ -14,6 +14,7 @@ from nas_fusion.cohorts.given import part_of
 from nas_fusion.cohorts.manifest import Manifest
 from nas_fusion.cohorts.options import SourceOptions
 from nas_fusion.cohorts.problem import Problem
+from nas_fusion.cohorts.tables import number
 
 CONTROLS = ("control", "controls", "healthy", "healthy control", "hc", "cn", "nc", "normal", "td", "negative")
 Headers = dict[tuple[int, str], Header]
@@ -166,10 +167,8 @@ def _numbers(manifest: Manifest, options: SourceOptions) -> Iterator[Problem]:
     table = manifest.table
     for modality in manifest.vectors:
         for column in manifest.columns[modality]:
-            values = pd.to_numeric(table[column], errors="coerce").astype(float)
-            for row, value in enumerate(values):
-                given = table[column].iloc[row]
-                if math.isfinite(value) or (given is None and options.missing == "keep"):
+            for row, given in enumerate(table[column]):
+                if math.isfinite(number(given)) or (given is None and options.missing == "keep"):
                     continue
                 subject, name = str(table["subject"].iloc[row]), column.split(":", 1)[1]
                 rule, is_what = ("missing value", "absent") if given is None else ("not a number", repr(given))

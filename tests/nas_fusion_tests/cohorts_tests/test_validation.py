@@ -189,6 +189,7 @@ MANIFESTS: list[tuple[str, Callable[[Rows], None], dict[str, Any], str, str]] = 
         "The T1w of p0 must be a NIfTI file, but no/such.nii.gz does not",
     ),
     ("folder", set_rows("T1w", "scans"), {"modalities": "T1w"}, "file missing", "but scans is a folder"),
+    ("long", set_rows("T1w", "x" * 300), {"modalities": "T1w"}, "corrupt file", "cannot be opened (File name too long)"),
     ("format", set_rows("T1w", "cohort.csv"), {"modalities": "T1w"}, "unknown format", "an ending other than .nii or .nii.gz"),
     ("shared", set_rows("T1w", "scans/p1/T1w.nii.gz"), {}, "shared file", "is T1w of p0 and T1w of p1"),
     ("twice", set_rows("subject", "p1"), {}, "duplicate subject", "Every subject must have one row, but p1 has rows 1, 2"),
