@@ -27,8 +27,8 @@ def simulated_mri(
     test: int = 400,
     modalities: Sequence[str] = ("T1w", "FLAIR"),
     flip: float = 0.05,
-    contrast: float = 0.45,
-    k2: float = 2.1,
+    contrast: float = 0.5,
+    k2: float = 2.5,
 ) -> Cohort:
     """Return the simulated MRI cohort, with its splits.
 

@@ -45,8 +45,8 @@ class Options:
     test: int = 400
     modalities: tuple[str, ...] = ("T1w", "FLAIR")
     flip: float = 0.05
-    contrast: float = 0.45
-    k2: float = 2.1
+    contrast: float = 0.5
+    k2: float = 2.5
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
