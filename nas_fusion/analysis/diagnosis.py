@@ -9,7 +9,7 @@ from nas_fusion.analysis.diagnosis_of_folds import folds_disagree
 from nas_fusion.analysis.diagnosis_of_search import how_far_from_optimum
 from nas_fusion.analysis.findings import Finding
 from nas_fusion.analysis.gain import NEGLIGIBLE, Gain, gain_of
-from nas_fusion.analysis.naming import chosen_points, points
+from nas_fusion.analysis.naming import chosen_in_words, in_words
 from nas_fusion.analysis.paired import PairedDifference, chance_of_acceptance, paired_difference
 
 
@@ -45,7 +45,7 @@ def _verdict(comparison: Comparison, arm: Arm) -> Finding:
 
 
 def _fusion_pays(comparison: Comparison, arm: Arm, gain: Gain) -> Finding:
-    chosen = chosen_points(comparison.space, arm)
+    chosen = chosen_in_words(comparison.space, arm)
     test = "" if gain.test is None else f"; on the untouched test subjects {_difference(gain.test)}"
     sentence = (
         f"Cross-modal fusion pays: {arm.title} chose {chosen}, whose loss is lower than the baseline's "
@@ -59,7 +59,7 @@ def _baseline_selected(comparison: Comparison, arm: Arm) -> Finding:
     best = min(others, key=lambda e: e.value, default=None)
     nearest = ""
     if best is not None and best.configuration is not None:
-        name = points(comparison.space, best.configuration)
+        name = in_words(comparison.space, best.configuration)
         nearest = f" The nearest of {len(others)} candidates, {name}, has {best.value:.3f} nats, the baseline {arm.value:.3f}."
     return Finding(
         "baseline_selected",
@@ -74,7 +74,7 @@ def _baseline_selected(comparison: Comparison, arm: Arm) -> Finding:
 
 
 def _brings_nothing(comparison: Comparison, arm: Arm, gain: Gain) -> Finding:
-    chosen = chosen_points(comparison.space, arm)
+    chosen = chosen_in_words(comparison.space, arm)
     m = len(comparison.space.forward_moves(comparison.space.baseline))
     test = "" if gain.test is None else f", on the test subjects {_difference(gain.test)}"
     small = "negligible" if gain.validation.low > 0 else "within what chance gives"
@@ -96,7 +96,7 @@ def _brings_nothing(comparison: Comparison, arm: Arm, gain: Gain) -> Finding:
 
 
 def _not_confirmed_on_test(comparison: Comparison, arm: Arm, gain: Gain) -> Finding:
-    chosen = chosen_points(comparison.space, arm)
+    chosen = chosen_in_words(comparison.space, arm)
     assert gain.test is not None
     sentence = (
         f"Fusion is not proven here: {arm.title} chose {chosen} for a lead over the baseline of "
@@ -111,7 +111,7 @@ def _not_confirmed_on_test(comparison: Comparison, arm: Arm, gain: Gain) -> Find
 
 
 def _not_judged(comparison: Comparison, arm: Arm) -> Finding:
-    chosen = chosen_points(comparison.space, arm)
+    chosen = chosen_in_words(comparison.space, arm)
     sentence = (
         f"{arm.title} chose {chosen} with a validation loss of {arm.value:.3f} nats; the baseline's predictions "
         "are not at hand, so whether fusion pays cannot be said."
@@ -126,7 +126,7 @@ def _against_late_fusion(comparison: Comparison, arm: Arm) -> list[Finding]:
     lead = paired_difference(late.validation, arm.validation)
     if lead.low > 0 and lead.mean > NEGLIGIBLE:
         return []
-    chosen = chosen_points(comparison.space, arm)
+    chosen = chosen_in_words(comparison.space, arm)
     who = "Late fusion wins" if lead.high < 0 else "Late fusion is as good"
     sentence = (
         f"{who}: separately trained networks, their probabilities averaged, reach {late.value:.3f} nats, "

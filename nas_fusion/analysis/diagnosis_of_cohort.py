@@ -11,7 +11,7 @@ from nas_fusion.analysis.advice import next_command
 from nas_fusion.analysis.arms import Arm, Comparison
 from nas_fusion.analysis.findings import Finding
 from nas_fusion.analysis.gain import gain_of
-from nas_fusion.analysis.naming import chosen_points
+from nas_fusion.analysis.naming import chosen_in_words
 from nas_fusion.analysis.paired import paired_difference
 from nas_fusion.record import Predictions
 
@@ -73,7 +73,7 @@ def noisy_modality(comparison: Comparison, arm: Arm) -> list[Finding]:
 
 def _proof(comparison: Comparison, arm: Arm, floor: float, high: float, where: str) -> Finding:
     sentence = (
-        f"This proves that modalities interact inside the network: {chosen_points(comparison.space, arm)} has a {where} loss "
+        f"This proves that modalities interact inside the network: {chosen_in_words(comparison.space, arm)} has a {where} loss "
         f"of at most {high:.3f} nats (95 %), and no sum of one function of each modality, that is no late fusion, can be "
         f"expected below {floor:.3f}."
     )

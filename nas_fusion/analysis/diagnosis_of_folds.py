@@ -11,7 +11,7 @@ from nas_fusion.analysis.advice import next_command
 from nas_fusion.analysis.arms import Arm, Comparison
 from nas_fusion.analysis.findings import Finding
 from nas_fusion.analysis.gain import NEGLIGIBLE
-from nas_fusion.analysis.naming import chosen_points, points
+from nas_fusion.analysis.naming import chosen_in_words, in_words
 from nas_fusion.record import Evaluation
 from nas_fusion.space import Configuration
 
@@ -35,8 +35,8 @@ def _choice_differs(comparison: Comparison, arm: Arm, folds: int) -> list[Findin
     choices = choices_by_fold(arm, folds)
     if len(set(choices)) == 1 and choices[0] == arm.best:
         return []
-    each = ", ".join(f"fold {i + 1} {points(comparison.space, choice)}" for i, choice in enumerate(choices))
-    chosen = chosen_points(comparison.space, arm)
+    each = ", ".join(f"fold {i + 1} {in_words(comparison.space, choice)}" for i, choice in enumerate(choices))
+    chosen = chosen_in_words(comparison.space, arm)
     sentence = f"The choice differs between folds: the mean over folds favours {chosen}, but by itself {each}."
     causes = (
         "several configurations are about equally good",
@@ -54,7 +54,7 @@ def _gain_differs(comparison: Comparison, arm: Arm) -> list[Finding]:
     error = float(gains.std(ddof=1) / math.sqrt(len(gains)))
     if gains.min() > 0 and gains.mean() > 2 * error:
         return []
-    each, name = ", ".join(f"{gain:.3f}" for gain in gains), chosen_points(comparison.space, arm)
+    each, name = ", ".join(f"{gain:.3f}" for gain in gains), chosen_in_words(comparison.space, arm)
     sentence = (
         f"The performance differs between folds: {name} beats the baseline by {each} nats "
         f"in the {len(gains)} folds, {gains.mean():.3f} ± {error:.3f} on average."
@@ -73,10 +73,10 @@ def _near_ties(comparison: Comparison, arm: Arm) -> list[Finding]:
     ]
     if not close or arm.best is None:
         return []
-    names = ", ".join(f"{points(comparison.space, e.configuration or {})} ({e.value:.3f})" for e in close)
+    names = ", ".join(f"{in_words(comparison.space, e.configuration or {})} ({e.value:.3f})" for e in close)
     sentence = (
-        f"Which configuration is best, one split cannot tell: {chosen_points(comparison.space, arm)} has {arm.value:.3f} nats, "
-        f"and training again would change that as much as what separates it from {names}."
+        f"Which configuration is best, one split cannot tell: {chosen_in_words(comparison.space, arm)} has {arm.value:.3f} "
+        f"nats, and training again would change that as much as what separates it from {names}."
     )
     return [Finding("one_split", sentence, command=next_command(comparison, {"--folds": "5"}), level="note")]
 

@@ -7,7 +7,7 @@ from nas_fusion.analysis.arms import Arm, Comparison
 from nas_fusion.analysis.findings import Finding
 from nas_fusion.analysis.gain import NEGLIGIBLE
 from nas_fusion.analysis.landscape import Landscape
-from nas_fusion.analysis.naming import chosen_points, points
+from nas_fusion.analysis.naming import chosen_in_words, in_words
 
 
 def how_far_from_optimum(comparison: Comparison, arm: Arm) -> list[Finding]:
@@ -29,7 +29,7 @@ def _found(comparison: Comparison, arm: Arm, landscape: Landscape) -> Finding:
     evaluations, every = len(arm.evaluations), len(landscape)
     sentence = (
         f"{arm.title} needed {evaluations} of {every} evaluations ({100 * evaluations / every:.0f} %) and its choice, "
-        f"{chosen_points(comparison.space, arm)}, is {_nearness(landscape.regret(arm.best))}."
+        f"{chosen_in_words(comparison.space, arm)}, is {_nearness(landscape.regret(arm.best))}."
     )
     return Finding("optimum_found", sentence, level="good")
 
@@ -43,7 +43,7 @@ def _trapped(comparison: Comparison, arm: Arm, landscape: Landscape) -> Finding:
     space, optimum = comparison.space, landscape.optimum
     sentence = (
         f"{arm.title} is trapped: after {len(arm.evaluations)} of {len(landscape)} evaluations it stopped at "
-        f"{points(space, arm.best)} ({landscape.loss(arm.best):.3f} nats on the landscape), but {points(space, optimum)} "
+        f"{in_words(space, arm.best)} ({landscape.loss(arm.best):.3f} nats on the landscape), but {in_words(space, optimum)} "
         f"reaches {landscape.minimum:.3f}, a regret of {landscape.regret(arm.best):.3f}.{_lure(arm, comparison, landscape)}"
     )
     causes = (
@@ -60,8 +60,8 @@ def _lure(arm: Arm, comparison: Comparison, landscape: Landscape) -> str:
     parts = [space.complete({p: choice}) for p, choice in space.active(landscape.optimum).items()]
     if len(parts) < 2 or len(arm.path) < 2 or any(part in arm.path for part in parts):
         return ""
-    alone = ", ".join(f"{points(space, part)} {landscape.loss(part):.3f}" for part in parts)
-    return f" Its parts alone look worse than {points(space, arm.path[1])} ({landscape.loss(arm.path[1]):.3f}): {alone}."
+    alone = ", ".join(f"{in_words(space, part)} {landscape.loss(part):.3f}" for part in parts)
+    return f" Its parts alone look worse than {in_words(space, arm.path[1])} ({landscape.loss(arm.path[1]):.3f}): {alone}."
 
 
 def _wider(comparison: Comparison, arm: Arm) -> str:

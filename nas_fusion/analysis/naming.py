@@ -38,6 +38,16 @@ def short_points(space: SearchSpace, configuration: Mapping[str, str]) -> str:
     return "+".join(_point(space, p, names[p], choice) for p, choice in space.active(configuration).items()) or "A₀"
 
 
+def in_words(space: SearchSpace, configuration: Mapping[str, str]) -> str:
+    """Return the same as `points` for use in a sentence: `the baseline` where nothing is active."""
+    return points(space, configuration) if space.active(configuration) else "the baseline"
+
+
+def chosen_in_words(space: SearchSpace, arm: Arm) -> str:
+    """Return what an arm selected, for use in a sentence."""
+    return arm.title if arm.best is None else in_words(space, arm.best)
+
+
 def chosen_points(space: SearchSpace, arm: Arm) -> str:
     """Return what an arm selected in words, nothing for a reference that is no configuration."""
     return "" if arm.best is None else points(space, arm.best)

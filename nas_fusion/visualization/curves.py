@@ -22,7 +22,7 @@ class _CurveInfo:
 
 def curves_figure(comparison: Comparison) -> go.Figure:
     """Return the validation loss by epoch of the first search: in colour what it accepted, in grey what it only tried."""
-    figure = new_figure(height=420)
+    figure = new_figure(height=390)
     infos = sorted(_get_curves_info(comparison, comparison.searches[0]), key=lambda info: info.accepted)
     position = 0
     for info in infos:
@@ -39,7 +39,8 @@ def curves_figure(comparison: Comparison) -> go.Figure:
                 hovertemplate="epoch %{x}: %{y:.4f} nats<extra>" + info.name + "</extra>",
             )
         )
-    figure.update_xaxes(title="epoch")
+    longest = max((len(info.losses) for info in infos), default=0)
+    figure.update_xaxes(title="epoch", dtick=1 if longest <= 20 else None)
     return figure.update_yaxes(title="validation loss (nats)")
 
 

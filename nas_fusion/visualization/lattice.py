@@ -68,7 +68,7 @@ def lattice_figure(comparison: Comparison) -> go.Figure:
         _label(figure, info)
     layers = max(round(node.x) for node in info.nodes)
     figure.update_xaxes(
-        title="active fusion points", tickvals=list(range(layers + 1)), showgrid=False, range=[-0.4, layers + 0.4]
+        title="active fusion points", tickvals=list(range(layers + 1)), showgrid=False, range=[-0.5, layers + 0.5]
     )
     return figure.update_yaxes(visible=False, range=_reach(info))
 

@@ -27,7 +27,7 @@ class _LossesInfo:
 
 def losses_figure(comparison: Comparison) -> go.Figure:
     """Return the validation loss of each evaluation of each search, and as a line the best so far."""
-    figure = new_figure(height=440)
+    figure = new_figure(height=390)
     infos = _get_losses_info(comparison)
     for position, info in enumerate(infos):
         count = list(range(1, len(info.losses) + 1))
@@ -56,7 +56,8 @@ def losses_figure(comparison: Comparison) -> go.Figure:
             )
         )
     draw_floors(figure, comparison, horizontal=True)
-    figure.update_xaxes(title="evaluation", dtick=1 if _longest(comparison) <= 20 else None)
+    longest = max(len(info.losses) for info in infos)
+    figure.update_xaxes(title="evaluation", dtick=1 if longest <= 20 else None, range=[0.5, longest + 0.5])
     return figure.update_yaxes(title="validation loss (nats)")
 
 
@@ -97,7 +98,3 @@ def _get_losses_info(comparison: Comparison) -> list[_LossesInfo]:
         )
         for arm in comparison.searches
     ]
-
-
-def _longest(comparison: Comparison) -> int:
-    return max((len(arm.evaluations) for arm in comparison.searches), default=0)

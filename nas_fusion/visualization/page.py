@@ -63,6 +63,7 @@ tr.first-of-kind td { border-top: 2px solid #b8bec4; }
 figure { margin: .5rem 0 0; }
 .facts td { text-align: left; overflow-wrap: anywhere; white-space: normal; }
 .facts td:first-child { width: 14rem; color: var(--soft); }
+@media (hover: none), (max-width: 48rem) { .modebar { display: none !important; } }
 @media (max-width: 40rem) { main { padding: 1rem .8rem 3rem; } h1 { font-size: 1.35rem; } .verdict { font-size: 1.02rem; }
   .facts td:first-child { width: 8rem; } }
 @media print { main { max-width: none; padding: 0; } body { font-size: 10.5pt; } h2 { break-after: avoid; }

@@ -101,6 +101,7 @@ def test_a_damaged_csv_is_refused(text: str, message: str, tmp_path: Path) -> No
         Landscape.from_csv(path, TWO)
 
 
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 def test_it_is_an_objective_and_a_study_gives_it_back() -> None:
     study = optuna.create_study(sampler=optuna.samplers.BruteForceSampler(seed=1))
     study.optimize(numbered(), n_trials=6)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from nas_fusion.analysis import points, search_title, short_points
+from nas_fusion.analysis.naming import in_words
 from nas_fusion.space import SearchSpace
 from tests.nas_fusion_tests.analysis_tests.builders import SPACE, on
 
@@ -32,3 +33,7 @@ def test_names_of_searches() -> None:
 
 def test_the_order_of_points_is_the_spaces() -> None:
     assert points(SPACE, on(4, 2)) == "layer2 + layer4"
+
+
+def test_in_a_sentence_the_baseline_is_called_by_its_name() -> None:
+    assert in_words(SPACE, on()) == "the baseline" and in_words(SPACE, on(1)) == "layer1"
