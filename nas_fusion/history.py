@@ -52,15 +52,15 @@ class Claim:
 
 def write_claim(study: Study, trial: FrozenTrial, claim: Claim) -> None:
     """Write a claim in the name of this process."""
-    by = Process.current()
-    written: dict[str, Any] = {"trial": trial.number, "by": [by.host, by.pid, by.start]}
+    written: dict[str, Any] = {"trial": trial.number, "by": str(Process.current())}
     if claim.surplus is not None:
         written["surplus"] = claim.surplus
     if claim.configuration is not None:
         written["configuration"] = claim.configuration.to_dict()
         written["parent"] = None if claim.parent is None else claim.parent.to_dict()
-        written["lineage"] = [ancestor.to_dict() for ancestor in claim.lineage]
         written["round"] = claim.round
+        if claim.lineage:
+            written["lineage"] = [ancestor.to_dict() for ancestor in claim.lineage]
     study._storage.set_trial_user_attr(trial._trial_id, _CLAIM, written)
 
 
@@ -78,7 +78,7 @@ def claim_of(trial: BaseTrial) -> Claim | None:
     return Claim(
         configuration=Configuration(written["configuration"]),
         parent=None if written["parent"] is None else Configuration(written["parent"]),
-        lineage=tuple(Configuration(ancestor) for ancestor in written["lineage"]),
+        lineage=tuple(Configuration(ancestor) for ancestor in written.get("lineage", ())),
         round=written["round"],
     )
 
@@ -92,7 +92,7 @@ def is_own_claim(trial: BaseTrial) -> bool:
 def is_dead(trial: FrozenTrial) -> bool:
     """Return whether a trial's claim is by a process that has ended on this host."""
     written = _written(trial)
-    return written is not None and written["trial"] == trial.number and Process(*written["by"]).is_dead()
+    return written is not None and written["trial"] == trial.number and Process.of(written["by"]).is_dead()
 
 
 def surplus_reason(trial: BaseTrial) -> str | None:

@@ -31,6 +31,15 @@ class Process:
             _current[pid] = cls(_host(), pid, _start_of(pid))
         return _current[pid]
 
+    @classmethod
+    def of(cls, text: str) -> Process:
+        """Return the process that `str` wrote."""
+        pid, start, host = text.split(" ", 2)
+        return cls(host, int(pid), None if start == "?" else int(start))
+
+    def __str__(self) -> str:
+        return f"{self.pid} {'?' if self.start is None else self.start} {self.host}"
+
     def is_dead(self) -> bool:
         """Return whether the process is known to have ended: on another host nobody can know."""
         if self == Process.current():

@@ -80,7 +80,7 @@ class Configuration(Mapping[str, str]):
 
     def to_dict(self) -> dict[str, str]:
         """Return the choices as a new dictionary."""
-        return dict(self._choices)
+        return self._choices.copy()
 
     def to_json(self) -> str:
         """Return the configuration as a JSON object, parameters in their order."""

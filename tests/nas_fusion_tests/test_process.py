@@ -70,3 +70,8 @@ def test_a_forked_child_is_another_process() -> None:
         os._exit(0)
     os.waitpid(pid, 0)
     assert os.read(read, 100).decode() == f"{pid},False"
+
+
+@pytest.mark.parametrize("other", [Process("a host/pid:[1]", 12, 34), Process("host", 12, None), Process("", 1, 0)])
+def test_text_brings_a_process_back(other: Process) -> None:
+    assert Process.of(str(other)) == other
