@@ -12,7 +12,7 @@ import torch
 from nas_fusion.cohorts.anatomy import EXTENT_MM, affine
 from nas_fusion.cohorts.cohort import Cohort
 from nas_fusion.cohorts.simulated_bids import write_cohort
-from nas_fusion.cohorts.simulated_options import NAME, VERSION, Options
+from nas_fusion.cohorts.simulated_options import NAME, VERSION, Options, names_of
 from nas_fusion.cohorts.simulated_subjects import raw_subjects
 from nas_fusion.cohorts.simulated_tasks import Task, make_task
 
@@ -25,7 +25,7 @@ def simulated_mri(
     train: int = 320,
     validation: int = 160,
     test: int = 400,
-    modalities: Sequence[str] = ("T1w", "FLAIR"),
+    modalities: str | Sequence[str] = ("T1w", "FLAIR"),
     flip: float = 0.05,
     contrast: float = 0.5,
     k2: float = 2.5,
@@ -44,8 +44,8 @@ def simulated_mri(
         train: Subjects that train, at least 1.
         validation: Subjects that validate, at least 1.
         test: Subjects that no search sees.
-        modalities: Some of `T1w`, `FLAIR`, `T2w`, in the order of the streams. T2w shows ageing and lesions both, as physics
-            has it, so that with it a single modality tells the label.
+        modalities: Some of `T1w`, `FLAIR`, `T2w`, in the order of the streams, also as one text with commas. T2w shows ageing
+            and lesions both, as physics has it, so that with it a single modality tells the label.
         flip: Probability that a label is wrong, in [0, 0.499]; `discordance` alone.
         contrast: Relative lengthening of the white matter's T1 in an aged brain, in [0, 1].
         k2: Factor of T2 in lesions, in [1, 4].
@@ -56,7 +56,7 @@ def simulated_mri(
     Raises:
         ValueError: If an option is unknown or out of its range.
     """
-    options = Options(task, seed, shape, train, validation, test, tuple(modalities), flip, contrast, k2)
+    options = Options(task, seed, shape, train, validation, test, names_of(modalities), flip, contrast, k2)
     return _cohort(options)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -18,6 +18,11 @@ VERSION = 1
 
 WHOLE = {"seed": (0, 2**63), "shape": (8, 96), "train": (1, 10**5), "validation": (1, 10**5), "test": (0, 10**5)}
 REAL = {"flip": (0.0, 0.499), "contrast": (0.0, 1.0), "k2": (1.0, 4.0)}
+
+
+def names_of(modalities: str | Sequence[str]) -> tuple[str, ...]:
+    """Return names that are given as a sequence, or as one text with commas between them."""
+    return tuple(name.strip() for name in modalities.split(",")) if isinstance(modalities, str) else tuple(modalities)
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ class Options:
             raise ValueError(f"`options` must be some of {', '.join(known)}, but got {unknown[0]!r}.")
         given = dict(options)
         if "modalities" in given:
-            given["modalities"] = tuple(given["modalities"])
+            given["modalities"] = names_of(given["modalities"])
         return cls(**given)
 
     @property

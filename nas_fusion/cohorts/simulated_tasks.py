@@ -93,12 +93,12 @@ def discordance(flip: float, aged: float = 0.3) -> Task:
 def additive(strength: float = 2.0) -> Task:
     """Return the task whose log-odds are a sum: `strength` for or against by each bit. Late fusion is right there."""
     sign = np.array([-1.0, 1.0])
-    return Task("additive", ("control", "case"), 0.5, expit(strength * (sign[:, None] + sign[None, :])))
+    return Task("additive", ("control", "patient"), 0.5, expit(strength * (sign[:, None] + sign[None, :])))
 
 
 def null(aged: float = 0.3) -> Task:
     """Return the task whose label depends on nothing."""
-    return Task("null", ("control", "case"), aged, np.full((2, 2), 0.5))
+    return Task("null", ("control", "patient"), aged, np.full((2, 2), 0.5))
 
 
 TASKS = ("discordance", "additive", "null")

@@ -49,6 +49,11 @@ def test_cohort_is_well_formed() -> None:
     assert torch.equal(outside[0], outside[1]) and torch.equal(outside[0], outside[2])
 
 
+def test_modalities_may_be_one_text() -> None:
+    assert simulated_mri(**SMALL, modalities="T1w, T2w").inputs.names == ("T1w", "T2w")  # type: ignore[arg-type]
+    assert Options.from_mapping({"modalities": "T1w,T2w"}) == Options(modalities=("T1w", "T2w"))
+
+
 def test_splits_are_disjoint_and_complete() -> None:
     cohort = simulated_mri(**SMALL)
     assert cohort.splits is not None
@@ -222,6 +227,7 @@ def test_each_bit_is_readable_in_its_own_modality_and_invisible_in_the_other(
         ({"contrast": -0.1}, r"`contrast` must be a number in \[0\.0, 1\.0\], but got -0\.1\."),
         ({"k2": float("nan")}, r"`k2` must be a number in \[1\.0, 4\.0\], but got nan\."),
         ({"modalities": ()}, r"`modalities` must be different ones of T1w, FLAIR, T2w, but got \(\)\."),
+        ({"modalities": "T1"}, r"`modalities` must be different ones of T1w, FLAIR, T2w, but got \('T1',\)\."),
         ({"modalities": ("T1w", "PET")}, r"`modalities` must be different ones of T1w, FLAIR, T2w, but got \('T1w', 'PET'\)\."),
         ({"modalities": ("T1w", "T1w")}, r"`modalities` must be different ones of T1w, FLAIR, T2w, but got \('T1w', 'T1w'\)\."),
     ],

@@ -86,6 +86,10 @@ def test_a_modality_that_shows_both_bits_needs_no_fusion() -> None:
     assert discordance(0.05).floors(("FLAIR",)) == pytest.approx(dict.fromkeys(("FLAIR", "late_fusion", "joint"), 0.6268694576))
 
 
+def test_classes_are_in_the_order_that_readers_of_files_give_them() -> None:
+    assert all(list(task.classes) == sorted(task.classes) for task in (discordance(0.05), additive(), null()))
+
+
 def test_tasks_by_name() -> None:
     assert [make_task(name, flip=0.1).name for name in ("discordance", "additive", "null")] == [
         "discordance",
