@@ -159,7 +159,10 @@ def _clinical(root: Path, options: SourceOptions) -> _Clinical:
 def _keyed(path: Path, participant: str | None = None) -> _Clinical:
     table = read_table(path)
     by_participant = next((column for column in _PARTICIPANT if column in table.columns), None)
-    by_session = next((column for column in _SESSION if column in table.columns), None)
+    keys = (
+        _SESSION[:1] if path.name == "participants.tsv" else _SESSION
+    )  # `session` may be anything there, a number of visits say
+    by_session = next((column for column in keys if column in table.columns), None)
     if by_participant is None and participant is None:
         message = f"The table must have a column participant_id, but has {', '.join(table.columns)}."
         raise CohortError(str(path), [Problem("unreadable table", message, file=path.name)])
@@ -212,7 +215,7 @@ def _rows(
     for visit in visits:
         facts = clinical.of(visit)
         if facts is None:
-            message = f"Every subject with scans must be in {clinical.file}, but {visit[0]} is not."
+            message = f"Every subject with scans must be in {clinical.file}, but {_shown(visit)} is not."
             problems.append(Problem("subject not in table", message, _shown(visit), clinical.file))
         found = {suffix: files.get((visit, suffix)) for suffix in suffixes}
         known = dict.fromkeys(clinical.columns) if facts is None else facts

@@ -109,7 +109,8 @@ def divide(
     order = np.argsort(np.array(subjects, dtype=str))
     classes = sorted(set(labels))
     indices = np.array([classes.index(label) for label in labels], dtype=np.int64)
-    grouping = None if groups is None else np.array(groups, dtype=str)[order]
+    alone = groups is None or len(set(groups)) == len(groups)  # a group each is no group
+    grouping = None if alone else np.array(groups, dtype=str)[order]
     everybody = _People(np.array(subjects, dtype=str)[order], indices[order], grouping)
     chosen = np.isin(everybody.ids, list(held_out))
     development, test = everybody.take(np.flatnonzero(~chosen)), everybody.take(np.flatnonzero(chosen))
@@ -143,7 +144,8 @@ def _part(people: _People, share: float, name: str, seed: int) -> tuple[Position
         splitter = StratifiedShuffleSplit(1, test_size=size, random_state=seed)
         rest, part = next(splitter.split(people.ids, people.labels))
         return np.sort(rest), np.sort(part)
-    ratio = Fraction(share).limit_denominator(min(10, len(np.unique(people.groups))))
+    most = min(10, len(np.unique(people.groups)), int(np.unique(people.labels, return_counts=True)[1].min()))
+    ratio = Fraction(share).limit_denominator(most)
     parts = max(ratio.denominator, 2)
     taken = min(max(ratio.numerator, 1), parts - 1)
     part = np.sort(np.concatenate([drawn for _, drawn in _group_folds(people, parts, seed)[:taken]]))

@@ -73,7 +73,7 @@ def load(path: Path, options: SourceOptions, progress: Progress | None = None) -
         **{name: torch.tensor([(row, name) in headers for row in range(len(manifest.table))]) for name in images},
         **there,
     }
-    return _cohort(manifest, options, {**images, **vectors}, present, splits, {**recipe, "source": str(path)})
+    return _cohort(manifest, options, {**images, **vectors}, present=present, splits=splits, recipe=recipe, source=path)
 
 
 def _examine(manifest: Manifest, options: SourceOptions) -> tuple[list[Problem], Splits | None, Headers]:
@@ -146,17 +146,17 @@ def _cohort(
     manifest: Manifest,
     options: SourceOptions,
     tensors: Mapping[str, torch.Tensor],
+    *,
     present: Mapping[str, torch.Tensor],
     splits: Splits,
     recipe: Mapping[str, Any],
+    source: Path,
 ) -> Cohort:
-    table, classes = manifest.table, classes_of(manifest, options)
-    names = list(manifest.kinds)
+    table, classes, names = manifest.table, classes_of(manifest, options), list(manifest.kinds)
     subjects = tuple(str(subject) for subject in table["subject"])
     groups = None if table["group"].isna().all() else tuple(str(group) for group in table["group"])
-    depends = {key: value for key, value in recipe.items() if key != "source"}
     tables = {name: hashlib.sha256(tensors[name].numpy().tobytes()).hexdigest() for name in manifest.vectors}
-    said = {key: value for key, value in asdict(options).items() if value not in (None, ()) and key != "cache"}
+    who = [subjects, list(table["label"]), classes, groups]
     return Cohort(
         name=manifest.name,
         subjects=subjects,
@@ -164,21 +164,25 @@ def _cohort(
         kinds={name: manifest.kinds[name] for name in names},
         labels=torch.tensor([classes.index(label) for label in table["label"]]),
         classes=classes,
-        fingerprint=_sum(
-            {**depends, "tables": tables, "names": names, "who": [subjects, list(table["label"]), classes, groups]}
-        ),
+        fingerprint=_sum({**recipe, "tables": tables, "names": names, "who": who}),
         present=torch.stack([present[name] for name in names], dim=1),
         groups=groups,
         splits=splits,
-        provenance={
-            "source": recipe["source"],
-            "options": json.loads(json.dumps(said)),
-            "grid": recipe["grid"],
-            "steps": recipe["steps"] if manifest.images else [],
-            "features": "standardised by the development subjects' mean and standard deviation" if manifest.vectors else None,
-            "classes": dict(Counter(str(label) for label in table["label"])),
-        },
+        provenance={"source": str(source), **_provenance(manifest, options, recipe)},
     )
+
+
+def _provenance(manifest: Manifest, options: SourceOptions, recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was done, as JSON holds it."""
+    said = {key: value for key, value in asdict(options).items() if value not in (None, ()) and key != "cache"}
+    features = "standardised by the development subjects' mean and standard deviation"
+    return {
+        "options": json.loads(json.dumps(said)),
+        "grid": recipe["grid"],
+        "steps": recipe["steps"] if manifest.images else [],
+        "features": features if manifest.vectors else None,
+        "classes": dict(Counter(str(label) for label in manifest.table["label"])),
+    }
 
 
 def _sum(facts: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nas_fusion.cohorts import CohortError, load_cohort, parts_table
+from nas_fusion.cohorts import CohortError, check_source, load_cohort, parts_table
 from nas_fusion.cohorts.bids import Scan, find_scans, prefer, read_bids
 from nas_fusion.cohorts.options import SourceOptions
 
@@ -161,6 +161,24 @@ def test_oasis_by_participant_and_one_session(tmp_path: Path) -> None:
     assert cohort.subjects == tuple(f"sub-OAS3{i:04d}_ses-d0757" for i in range(8))
     assert cohort.classes == ("cn", "ad") and cohort.groups is None
     assert load_cohort(root, modalities="T2w", label="dx").labels.tolist() == [0, 0, 1, 1] * 4
+
+
+def test_a_visit_without_a_label_is_named(tmp_path: Path) -> None:
+    root = oasis(tmp_path / "oasis", native=True)
+    visits = [(f"OAS3{i:04d}", "d0129", "01"[i % 2]) for i in range(8)]
+    write_tsv(root / "cdr.tsv", [("Subject", "session_id", "cdr"), *visits])
+    problems = check_source(root, modalities="T2w", label="cdr", labels="cdr.tsv")
+    assert [problem.subject for problem in problems] == [f"sub-OAS3{i:04d}_ses-d0757" for i in range(8)]
+    assert "must be in cdr.tsv, but sub-OAS30000_ses-d0757 is not" in problems[0].message
+    assert len(load_cohort(root, modalities="T2w", label="cdr", labels="cdr.tsv", missing="drop")) == 8
+
+
+def test_a_number_of_sessions_in_participants_is_no_key(bids: Path) -> None:
+    table = bids / "participants.tsv"
+    first, *rest = table.read_text().splitlines()
+    table.write_text("\n".join([f"{first}\tsession", *(f"{line}\t3" for line in rest)]) + "\n")
+    manifest = read_bids(bids, OPTIONS)
+    assert manifest.problems == () and manifest.table["session"].isna().all()
 
 
 def test_labels_of_visits_from_sessions_files(tmp_path: Path) -> None:

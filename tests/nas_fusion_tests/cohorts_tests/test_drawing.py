@@ -98,6 +98,18 @@ def test_a_grouped_share_is_taken_in_whole_groups() -> None:
     assert (len(splits.test), len(splits.folds[0].train), len(splits.folds[0].validation)) == (12, 14, 14)
 
 
+def test_a_group_each_is_no_group() -> None:
+    alone = cohort(groups=tuple(f"g{i}" for i in range(40)))
+    assert draw_splits(alone, folds=3).splits == draw_splits(cohort(), folds=3).splits
+
+
+def test_few_groups_are_shared_as_well_as_they_can() -> None:
+    few = cohort(8, groups=tuple(f"g{i // 2}" for i in range(8)))
+    splits = draw_splits(few, test=0, validation=0.2).splits
+    assert splits is not None
+    assert (len(splits.folds[0].train), len(splits.folds[0].validation)) == (6, 2)
+
+
 def test_a_test_part_that_is_there_stays() -> None:
     single = draw_splits(cohort(), seed=3)
     folded = draw_splits(single, folds=4, seed=9)
