@@ -19,6 +19,7 @@ autodoc_typehints_description_target = "documented"
 autodoc_default_options = {"members": True, "show-inheritance": True}
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
+napoleon_use_ivar = True  # attributes of dataclasses are documented by autodoc too
 
 # Docstrings are Markdown-flavoured: single backticks mark code.
 default_role = "code"
