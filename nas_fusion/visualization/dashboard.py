@@ -8,13 +8,15 @@ from nas_fusion.analysis.arms import Comparison
 from nas_fusion.analysis.diagnosis import diagnose
 from nas_fusion.analysis.findings import findings_markdown
 from nas_fusion.analysis.tables import comparison_table, search_columns, test_columns
-from nas_fusion.visualization.figures import all_figures
+from nas_fusion.visualization.figures import NamedFigure, all_figures
 
 if TYPE_CHECKING:
     import optuna
     import pandas as pd
+    import plotly.graph_objects as go
 
 PREFIX = "nas-fusion-"
+_CARD = 445  # pixels
 
 
 def publish(study: optuna.Study, comparison: Comparison) -> list[str]:
@@ -29,10 +31,25 @@ def publish(study: optuna.Study, comparison: Comparison) -> list[str]:
 
     ids = []
     for named in all_figures(comparison):
-        named.figure.update_layout(title={"text": named.title, "x": 0.01, "font": {"size": 15}})
-        ids.append(save_plotly_graph_object(study, named.figure, graph_object_id=f"{PREFIX}{named.name}"))
+        ids.append(save_plotly_graph_object(study, _fitted(named), graph_object_id=f"{PREFIX}{named.name}"))
     save_note(study, note(comparison))
     return ids
+
+
+def _fitted(named: NamedFigure) -> go.Figure:
+    """Return a figure made to fit the dashboard's cards, which are of one height and cut off what is taller."""
+    figure = named.figure
+    title = {"text": named.title, "x": 0.01, "y": 0.98, "yanchor": "top", "font": {"size": 15}}
+    figure.update_layout(
+        height=_CARD, title=title, margin={"t": 110, "b": 75 if named.name == "arms" else 45}, legend={"font": {"size": 11}}
+    )
+    if named.name == "arms":
+        figure.update_yaxes(ticktext=[text.replace("<br>", " ") for text in figure.layout.yaxis.ticktext])
+    if named.name == "lattice":
+        figure.update_traces(marker={"size": 12}, selector=lambda trace: trace.name in ("evaluated", "not evaluated"))
+        figure.update_traces(marker={"size": 7}, selector={"name": "best of all"})
+        figure.update_annotations(font={"size": 9}, yshift=-18)
+    return figure
 
 
 def note(comparison: Comparison) -> str:

@@ -67,3 +67,13 @@ def test_the_dashboards_own_server_delivers_them(storage: str, tmp_path_factory:
     detail = json.loads(body)
     assert sorted(item["id"] for item in detail["plotly_graph_objects"]) == sorted(IDS)
     assert "Cross-modal fusion pays" in detail["note"]["body"]
+
+
+def test_figures_fit_the_dashboards_cards() -> None:
+    study = optuna.create_study()
+    publish(study, planted_comparison())
+    found = stored(study)
+    assert {figure["layout"]["height"] for figure in found.values()} == {445}
+    assert found["nas-fusion-arms"]["layout"]["yaxis"]["ticktext"][0] == 'SFSA <span style="font-size:11px">layer2</span>'
+    sizes = {trace["name"]: trace["marker"]["size"] for trace in found["nas-fusion-lattice"]["data"] if "marker" in trace}
+    assert sizes == {"evaluated": 12, "not evaluated": 12, "best of all": 7}
