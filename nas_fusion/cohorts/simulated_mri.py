@@ -12,14 +12,14 @@ import torch
 from nas_fusion.cohorts.anatomy import EXTENT_MM, affine
 from nas_fusion.cohorts.cohort import Cohort
 from nas_fusion.cohorts.simulated_bids import write_cohort
-from nas_fusion.cohorts.simulated_options import NAME, VERSION, Options, names_of
+from nas_fusion.cohorts.simulated_options import NAME, VERSION, Options, names_of, task_of
 from nas_fusion.cohorts.simulated_subjects import raw_subjects
 from nas_fusion.cohorts.simulated_tasks import Task, make_task
 
 
 def simulated_mri(
     *,
-    task: str = "discordance",
+    task: str | None = "discordance",
     seed: int = 0,
     shape: int = 32,
     train: int = 320,
@@ -56,7 +56,7 @@ def simulated_mri(
     Raises:
         ValueError: If an option is unknown or out of its range.
     """
-    options = Options(task, seed, shape, train, validation, test, names_of(modalities), flip, contrast, k2)
+    options = Options(task_of(task), seed, shape, train, validation, test, names_of(modalities), flip, contrast, k2)
     return _cohort(options)
 
 

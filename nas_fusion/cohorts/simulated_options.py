@@ -25,6 +25,11 @@ def names_of(modalities: str | Sequence[str]) -> tuple[str, ...]:
     return tuple(name.strip() for name in modalities.split(",")) if isinstance(modalities, str) else tuple(modalities)
 
 
+def task_of(name: str | None) -> str:
+    """Return the name of a task; `None` is what readers of JSON make of the word `null`."""
+    return "null" if name is None else name
+
+
 @dataclass(frozen=True)
 class Options:
     """Options of the cohort, checked.
@@ -82,6 +87,8 @@ class Options:
         given = dict(options)
         if "modalities" in given:
             given["modalities"] = names_of(given["modalities"])
+        if "task" in given:
+            given["task"] = task_of(given["task"])
         return cls(**given)
 
     @property

@@ -54,6 +54,11 @@ def test_modalities_may_be_one_text() -> None:
     assert Options.from_mapping({"modalities": "T1w,T2w"}) == Options(modalities=("T1w", "T2w"))
 
 
+def test_the_task_null_may_come_from_json() -> None:
+    assert simulated_mri(**SMALL, task=None).fingerprint == simulated_mri(**SMALL, task="null").fingerprint
+    assert Options.from_mapping({"task": None}).task == "null"
+
+
 def test_splits_are_disjoint_and_complete() -> None:
     cohort = simulated_mri(**SMALL)
     assert cohort.splits is not None
