@@ -128,5 +128,5 @@ def test_unknown_configurations_and_references_are_refused() -> None:
         worker().key({"layer1": "product", "layer2": "none"})
     with pytest.raises(ValueError, match="`configuration` must choose exactly for"):
         worker().evaluate(FIRST, lineage=({"layer1": "none"},))
-    with pytest.raises(ValueError, match="`name` must be one of the references alone:a, .*, but got 'early'"):
+    with pytest.raises(ValueError, match=r"`name` must be one of the references alone:a, .*, but got 'early'"):
         worker().evaluate_reference("early")

@@ -141,7 +141,7 @@ def test_a_folder_holds_whole_files_only(tmp_path: Path) -> None:
             raise KeyboardInterrupt("in the middle")
 
     artifacts = DirectoryArtifactStore(tmp_path / "new" / "store")
-    with pytest.raises(KeyboardInterrupt, match="^in the middle$"):
+    with pytest.raises(KeyboardInterrupt, match=r"^in the middle$"):
         artifacts.write("a.json", Interrupted())  # type: ignore[arg-type]
     assert os.listdir(tmp_path / "new" / "store") == []
 
@@ -160,7 +160,7 @@ def test_other_urls_are_refused(location: str) -> None:
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ValueError, match="`artifacts` must be a folder, but .* is a file"):
+    with pytest.raises(ValueError, match=r"`artifacts` must be a folder, but .* is a file"):
         open_artifact_store(str(tmp_path / "file"))
 
 
@@ -197,5 +197,5 @@ def test_the_dashboard_can_add_and_remove_files_of_its_own(store: Store) -> None
     with view.open_reader(own) as reader:
         assert reader.read() == Path(__file__).read_bytes()
     view.remove(own)
-    with pytest.raises(ArtifactNotFound, match="not found|1b4e28ba"):
+    with pytest.raises(ArtifactNotFound, match=r"not found|1b4e28ba"):
         view.open_reader(own)
