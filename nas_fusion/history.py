@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from optuna import Study, Trial
 from optuna.exceptions import UpdateFinishedTrialError
@@ -31,8 +30,7 @@ COMPLETE = "complete"
 # --- claims: what a trial was asked for to evaluate, and by whom ---
 
 
-@dataclass(frozen=True)
-class Claim:
+class Claim(NamedTuple):
     """What a sampler wrote on a trial before the trial ran.
 
     Attributes:

@@ -34,7 +34,7 @@ class Configuration(Mapping[str, str]):
 
     def __init__(self, choices: Mapping[str, str]) -> None:
         self._choices = MappingProxyType(dict(choices))
-        self._hash = hash(frozenset(self._choices.items()))
+        self._hash: int | None = None
 
     def __getitem__(self, parameter: str) -> str:
         return self._choices[parameter]
@@ -46,11 +46,13 @@ class Configuration(Mapping[str, str]):
         return len(self._choices)
 
     def __hash__(self) -> int:
+        if self._hash is None:
+            self._hash = hash(frozenset(self._choices.items()))
         return self._hash
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Configuration):
-            return self._hash == other._hash and self._choices == other._choices
+            return self._choices == other._choices
         return dict(self._choices) == dict(other) if isinstance(other, Mapping) else NotImplemented
 
     def __repr__(self) -> str:

@@ -154,17 +154,17 @@ class SearchSampler(BaseSampler):
         """Return what a new trial would find: `"open"`, something to evaluate; `"waiting"`, for others; or `"complete"`."""
         with self._lock:
             view = self._read(study)
-            if view.engine.is_complete(view.ledger):
-                return history.COMPLETE
-            return history.WAITING if view.engine.next_move(view.ledger) is None else "open"
+            if view.engine.next_move(view.ledger) is not None:
+                return "open"
+            return history.COMPLETE if view.engine.is_complete(view.ledger) else history.WAITING
 
     def _read(self, study: Study, *, below: int | None = None) -> _View:
-        views = self._views.setdefault(study._storage, {})
-        if study._study_id not in views:
+        view = self._views.get(study._storage, {}).get(study._study_id)
+        if view is None:
             self._raise_error_if_multi_objective(study)
             ledger = Ledger(self.space, inherit=self.inherit, max_retries=self._max_retries, direction=study.direction)
-            views[study._study_id] = _View(ledger, self._engine(), ledger.revision)
-        view = views[study._study_id]
+            view = _View(ledger, self._engine(), ledger.revision)
+            self._views.setdefault(study._storage, {})[study._study_id] = view
         view.ledger.read(study._storage, study._study_id, below=below)
         if view.revision != view.ledger.revision:
             view.engine, view.revision = self._engine(), view.ledger.revision
@@ -178,9 +178,8 @@ class SearchSampler(BaseSampler):
         self._raise_error_if_multi_objective(study)
         if history.is_own_claim(trial):
             return  # a trial object made anew from the storage
-        fixed = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
-        if fixed:
-            history.write_claim(study, trial, self._claim_of_fixed(trial, fixed))
+        if trial.params or trial.system_attrs.get("fixed_params"):
+            history.write_claim(study, trial, self._claim_of_fixed(trial))
             return
         started = time.monotonic()
         while True:
@@ -189,9 +188,10 @@ class SearchSampler(BaseSampler):
             if decision.key is None or not self._must_repeat(study, trial, started, decision.key):
                 return
 
-    def _claim_of_fixed(self, trial: FrozenTrial, fixed: Mapping[str, Any]) -> Claim:
+    def _claim_of_fixed(self, trial: FrozenTrial) -> Claim:
         """Return the claim of a trial whose parameters were given: enqueued, or the repetition of a failed one."""
-        configuration = history.configuration_of(fixed, self.space)
+        given = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+        configuration = history.configuration_of(given, self.space)
         if configuration is None:
             return Claim()
         copied = history.claim_of(trial)
@@ -228,7 +228,7 @@ class SearchSampler(BaseSampler):
         """Return whether another trial decided for the same, each having taken the other for dead: only slowness allows it."""
         with self._lock:
             view = self._views[study._storage][study._study_id]
-            if time.monotonic() - started < _SLOW_S and not view.ledger.lost_patience():
+            if not view.ledger.lost_patience() and time.monotonic() - started < _SLOW_S:
                 return False
             return self._read(study).ledger.is_contested(key, trial.number)
 

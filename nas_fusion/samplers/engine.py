@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from nas_fusion.history import Claim
@@ -42,8 +41,7 @@ class Known(Protocol):
         """Return the keys that have a cost."""
 
 
-@dataclass(frozen=True)
-class Supposing:
+class Supposing(NamedTuple):
     """What would be known if one more evaluation ended with a cost."""
 
     known: Known

@@ -23,28 +23,28 @@ class Enumeration(Engine):
     def __init__(self, space: SearchSpace, inherit: str) -> None:
         self._space, self._inherit = space, inherit
         self._cursor = 0
-        self._passed: list[int] = []
+        self._passed: list[Key] = []
 
     def refresh(self, known: Known) -> None:
-        self._passed = [index for index in self._passed if known.cost(self._key(index)) is None]
-        while self._cursor < self._space.size and self._needs_none(self._cursor, known):
-            self._cursor += 1
+        self._passed = [key for key in self._passed if known.cost(key) is None]
 
     def next_move(self, known: Known) -> Move | None:
-        free = (index for index in self._passed if not known.is_claimed(self._key(index)))
-        for index in free:
-            return self._move(index)
+        for key in self._passed:
+            if not known.is_claimed(key):
+                return self._move(key)
         while self._cursor < self._space.size and not self._waits_for_baseline(known):
-            index, self._cursor = self._cursor, self._cursor + 1
-            if self._needs_none(index, known):
+            key = self._key(self._cursor)
+            self._cursor += 1
+            if self._needs_none(key, known):
                 continue
-            self._passed.append(index)
-            if not known.is_claimed(self._key(index)):
-                return self._move(index)
+            self._passed.append(key)
+            if not known.is_claimed(key):
+                return self._move(key)
         return None
 
     def is_complete(self, known: Known) -> bool:
-        return self._cursor == self._space.size and all(known.cost(self._key(index)) is not None for index in self._passed)
+        rest = (self._key(index) for index in range(self._cursor, self._space.size))
+        return all(known.cost(key) is not None for key in self._passed) and all(self._needs_none(key, known) for key in rest)
 
     def path(self, known: Known) -> list[Configuration]:
         ranked = [(cost, key.configuration) for key in self.used(known) if not math.isinf(cost := _cost(known, key))]
@@ -61,18 +61,19 @@ class Enumeration(Engine):
     def _key(self, index: int) -> Key:
         return Key(index, 0 if self._inherit == "parent" and index > 0 else -1)
 
-    def _move(self, index: int) -> Move:
-        configuration, baseline = self._space.configuration(index), self._space.baseline
-        if index == 0:
-            return Move(self._key(0), Claim(baseline, None, (), 0))
-        return Move(self._key(index), Claim(configuration, baseline, () if self._inherit == "none" else (baseline,), 1))
+    def _move(self, key: Key) -> Move:
+        baseline = self._space.baseline
+        if key.configuration == 0:
+            return Move(key, Claim(baseline, None, (), 0))
+        configuration = self._space.configuration(key.configuration)
+        return Move(key, Claim(configuration, baseline, () if self._inherit == "none" else (baseline,), 1))
 
-    def _needs_none(self, index: int, known: Known) -> bool:
-        if known.cost(self._key(index)) is not None:
+    def _needs_none(self, key: Key, known: Known) -> bool:
+        if known.cost(key) is not None:
             return True
         if not self._space.is_constrained:
             return False
-        configuration = self._space.configuration(index)
+        configuration = self._space.configuration(key.configuration)
         return self._space.canonical(configuration) != configuration
 
     def _waits_for_baseline(self, known: Known) -> bool:
