@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from nilearn.datasets import load_mni152_brain_mask, load_mni152_gm_template, load_mni152_wm_template
 
 EXTENT_MM = 180.0
 CENTRE_MM = (0.0, -17.0, 5.0)
@@ -37,7 +36,9 @@ def averaged(image, n: int) -> np.ndarray:
 
 
 def main(path: Path, n: int = 32) -> None:
-    """Write the fractions of grey matter, white matter and cerebrospinal fluid, uint8 (255 = 1), and the affine."""
+    """Write the fractions of grey matter, white matter and cerebrospinal fluid, uint8 (255 = 1)."""
+    from nilearn.datasets import load_mni152_brain_mask, load_mni152_gm_template, load_mni152_wm_template
+
     grey = averaged(load_mni152_gm_template(resolution=1), n)
     white = averaged(load_mni152_wm_template(resolution=1), n)
     fluid = np.clip(averaged(load_mni152_brain_mask(resolution=1), n) - grey - white, 0.0, 1.0)

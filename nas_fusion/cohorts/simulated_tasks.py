@@ -90,10 +90,13 @@ def discordance(flip: float, aged: float = 0.3) -> Task:
     return Task("discordance", ("concordant", "discordant"), aged, differ * (1 - 2 * flip) + flip)
 
 
-def additive(strength: float = 2.0) -> Task:
-    """Return the task whose log-odds are a sum: `strength` for or against by each bit. Late fusion is right there."""
+def additive(strength: float = 2.0, offset: float = 2.0) -> Task:
+    """Return the task whose log-odds are a sum: `strength` for or against by each bit, and an offset: late fusion is right.
+
+    With the offset either finding suffices: no pair of bits leaves the label open, so that few subjects are enough to learn it.
+    """
     sign = np.array([-1.0, 1.0])
-    return Task("additive", ("control", "patient"), 0.5, expit(strength * (sign[:, None] + sign[None, :])))
+    return Task("additive", ("control", "patient"), 0.5, expit(strength * (sign[:, None] + sign[None, :]) + offset))
 
 
 def null(aged: float = 0.3) -> Task:
