@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import shutil
 import threading
+import time
 import uuid
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -13,6 +15,8 @@ from urllib.parse import unquote, urlsplit
 
 from optuna.artifacts import Boto3ArtifactStore, FileSystemArtifactStore, GCSArtifactStore
 from optuna.artifacts.exceptions import ArtifactNotFound
+
+_DRAFT_LIFE_S = 24 * 3600
 
 
 class ArtifactStore(Protocol):
@@ -42,6 +46,10 @@ class DirectoryArtifactStore(FileSystemArtifactStore):
         super().__init__(Path(folder))
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
+        for draft in self.folder.glob(".*.partial"):  # of a process that was killed; never one that is still written
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - draft.stat().st_mtime > _DRAFT_LIFE_S:
+                    draft.unlink()
 
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:
         """Write an artifact; whatever interrupts this leaves the file that was there before, or none."""

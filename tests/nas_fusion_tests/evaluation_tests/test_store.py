@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -144,6 +145,14 @@ def test_a_folder_holds_whole_files_only(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt, match=r"^in the middle$"):
         artifacts.write("a.json", Interrupted())  # type: ignore[arg-type]
     assert os.listdir(tmp_path / "new" / "store") == []
+
+
+def test_drafts_of_the_dead_are_cleared_away_after_a_day(tmp_path: Path) -> None:
+    for name, age_s in ((".old.partial", 90_000), (".new.partial", 60)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (time.time() - age_s,) * 2)
+    Store.open(tmp_path)
+    assert os.listdir(tmp_path) == [".new.partial"]
 
 
 @pytest.mark.parametrize("location", ["", "file://"])
