@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
+from weakref import ReferenceType, WeakKeyDictionary, ref
 
 from optuna import Study, TrialPruned
 from optuna.distributions import BaseDistribution, CategoricalDistribution
@@ -69,6 +69,14 @@ class _View:
     decided: dict[int, _Decision] = field(default_factory=dict)  # by trial id, until the trial ends
 
 
+class _Recent(NamedTuple):
+    """The study that was looked at last."""
+
+    storage: ReferenceType[BaseStorage]
+    study_id: int
+    view: _View
+
+
 class SearchSampler(BaseSampler):
     """A sampler that is a pure function of the study's history: another process continues where one ended.
 
@@ -107,12 +115,13 @@ class SearchSampler(BaseSampler):
         self._distributions = {name: CategoricalDistribution(choices) for name, choices in self.space.parameters.items()}
         self._lock = threading.RLock()
         self._views: WeakKeyDictionary[BaseStorage, dict[int, _View]] = WeakKeyDictionary()
+        self._recent: _Recent | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in ("_lock", "_views")}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_lock", "_views", "_recent")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _lock=threading.RLock(), _views=WeakKeyDictionary())
+        self.__dict__.update(state, _lock=threading.RLock(), _views=WeakKeyDictionary(), _recent=None)
 
     @abstractmethod
     def _engine(self) -> Engine:
@@ -158,8 +167,17 @@ class SearchSampler(BaseSampler):
                 return "open"
             return history.COMPLETE if view.engine.is_complete(view.ledger) else history.WAITING
 
-    def _read(self, study: Study, *, below: int | None = None) -> _View:
+    def _view(self, study: Study) -> _View | None:
+        recent = self._recent
+        if recent is not None and recent.storage() is study._storage and recent.study_id == study._study_id:
+            return recent.view
         view = self._views.get(study._storage, {}).get(study._study_id)
+        if view is not None:
+            self._recent = _Recent(ref(study._storage), study._study_id, view)
+        return view
+
+    def _read(self, study: Study, *, below: int | None = None) -> _View:
+        view = self._view(study)
         if view is None:
             self._raise_error_if_multi_objective(study)
             ledger = Ledger(self.space, inherit=self.inherit, max_retries=self._max_retries, direction=study.direction)
@@ -227,7 +245,8 @@ class SearchSampler(BaseSampler):
     def _must_repeat(self, study: Study, trial: FrozenTrial, started: float, key: Key) -> bool:
         """Return whether another trial decided for the same, each having taken the other for dead: only slowness allows it."""
         with self._lock:
-            view = self._views[study._storage][study._study_id]
+            view = self._view(study)
+            assert view is not None, "Should not reach."
             if not view.ledger.lost_patience() and time.monotonic() - started < _SLOW_S:
                 return False
             return self._read(study).ledger.is_contested(key, trial.number)
@@ -247,7 +266,9 @@ class SearchSampler(BaseSampler):
         if not search_space:
             return {}
         claim = self._claim(study, trial)
-        decided = {} if claim is None or claim.configuration is None else claim.configuration.to_dict()
+        decided: dict[str, Any] = {} if claim is None or claim.configuration is None else claim.configuration.to_dict()
+        if search_space.keys() == decided.keys():
+            return decided
         return {
             name: decided[name] if name in decided else self.sample_independent(study, trial, name, distribution)
             for name, distribution in search_space.items()
@@ -274,7 +295,7 @@ class SearchSampler(BaseSampler):
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
         """Stop the study if this trial's end completes the search, so that no surplus trial is asked for."""
         with self._lock:
-            view = self._views.get(study._storage, {}).get(study._study_id)
+            view = self._view(study)
             decision = None if view is None else view.decided.pop(trial._trial_id, None)
             if view is None or decision is None or decision.key is None or trial.params != decision.parameters:
                 return
@@ -290,7 +311,7 @@ class SearchSampler(BaseSampler):
         self._random.reseed_rng()
 
     def _claim(self, study: Study, trial: FrozenTrial) -> Claim | None:
-        view = self._views.get(study._storage, {}).get(study._study_id)
+        view = self._view(study)
         decided = None if view is None else view.decided.get(trial._trial_id)
         if decided is not None:
             return decided.claim
