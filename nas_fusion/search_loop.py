@@ -44,17 +44,19 @@ def search(study: optuna.Study, spec: StudySpec, laboratory: Laboratory, listene
             time.sleep(_POLL_S)
             continue
         trial = study.ask()
-        if history.is_surplus(trial):
-            _tell(study, trial, TrialState.PRUNED)
-        elif not _evaluate(study, trial, laboratory, listener, worker):
+        try:
+            goes_on = _evaluate(study, trial, laboratory, listener, worker)
+        except BaseException:
+            history.abandon(study, trial)  # unless it has ended: whoever resumes, even in this process, repeats it
+            raise
+        if not goes_on:
             return
 
 
 def _evaluate(study: optuna.Study, trial: Trial, laboratory: Laboratory, listener: Listener, worker: int) -> bool:
-    """Evaluate what a trial was asked for, tell the outcome, and return whether the sampler goes on.
-
-    On Ctrl-C the trial is given back before the exception goes on.
-    """
+    """Evaluate what a trial was asked for, tell the outcome, and return whether the sampler goes on."""
+    if history.is_surplus(trial):
+        return _tell(study, trial, TrialState.PRUNED)
     label = ""
 
     def on_epoch(fold: int, epoch: int, loss: float) -> None:
@@ -70,9 +72,6 @@ def _evaluate(study: optuna.Study, trial: Trial, laboratory: Laboratory, listene
         history.write_error(trial, message)
         listener(EvaluationFailed(worker, label, message))
         return _tell(study, trial, TrialState.FAIL)
-    except BaseException:
-        history.abandon(study, trial)
-        raise
     listener(EvaluationDone(worker, label, value, history.was_trained(trial)))
     if not math.isfinite(value):
         return _tell(study, trial, TrialState.FAIL)

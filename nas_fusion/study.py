@@ -135,18 +135,21 @@ def arms_of(storage: BaseStorage, name: str | None) -> tuple[str, tuple[str, ...
 
     Args:
         storage: Where the studies are.
-        name: A study or comparison, `None` for the only one there is.
+        name: A study or comparison, `None` for the only one there is; a comparison whose arms are all there is counts as one.
 
     Raises:
         ValueError: If there is none of that name, or there are several to choose from.
     """
     own = own_studies(storage)
+    comparisons = {study: study.removesuffix(f"-{load_study(storage, study)[1].sampler}") for study in own}
     if name is None:
-        if len(own) != 1:
+        if len(own) == 1:
+            return own[0], (own[0],)
+        if len(set(comparisons.values())) != 1 or own[0] in comparisons.values():
             choice = f"one of {', '.join(own)}" if own else "one that exists, but the storage holds none of nas-fusion's"
             raise ValueError(f"`--study` must name {choice}.")
-        return own[0], (own[0],)
-    arms = tuple(found for found in own if found == f"{name}-{load_study(storage, found)[1].sampler}")
+        name = comparisons[own[0]]
+    arms = tuple(study for study in own if comparisons[study] == name != study)
     if name not in own and arms:
         return name, arms
     load_study(storage, name)

@@ -12,9 +12,9 @@ import typer
 from nas_fusion.cli import cohort, compare, dashboard, evaluate, listing, report, search, worker
 
 DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+_RESUME = "Interrupted; nothing is lost, and the same command resumes."
 USER_ERRORS = (
     ValueError,
-    TypeError,
     FileNotFoundError,
     FileExistsError,
     NotADirectoryError,
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             list(sys.argv[1:] if arguments is None else arguments), prog_name="nas-fusion", standalone_mode=False
         )
     except (KeyboardInterrupt, typer.Abort):
-        return _end("Interrupted; nothing is lost, and the same command resumes.", INTERRUPTED)
+        return _end(_RESUME, INTERRUPTED)
     except typer.Exit as ending:
         return int(ending.exit_code)
     except USER_ERRORS as error:
@@ -66,6 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _end(error.format_message(), WRONG_USE)
         traceback.print_exc()
         return _end(f"Failed: {type(error).__name__}: {error}", FAILED)
+    if code == INTERRUPTED:  # typer makes an exit code of Ctrl-C
+        return _end(_RESUME, INTERRUPTED)
     return code if isinstance(code, int) else DONE
 
 

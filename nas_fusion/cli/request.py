@@ -53,6 +53,7 @@ def requested(options: StudyOptions, samplers: Sequence[str], command: str) -> R
     Raises:
         ValueError: If an option, the data, the storage, or what they name is wrong.
     """
+    from nas_fusion.budget import max_evaluations
     from nas_fusion.cohorts import load_cohort
     from nas_fusion.laboratory import Laboratory, split_digest
     from nas_fusion.storage import open_storage
@@ -86,7 +87,7 @@ def requested(options: StudyOptions, samplers: Sequence[str], command: str) -> R
     laboratory = Laboratory(spec, space, cohort)
     specs = {name: spec.replace(sampler=name, sampler_options=taken_by(name, sampler_options, samplers)) for name in samplers}
     for each in specs.values():
-        laboratory.sampler(each)
+        max_evaluations(each, laboratory.sampler(each), space)
     return Request(laboratory, storage, url, out, devices_of_workers(options.device, options.workers, most=space.size), specs)
 
 

@@ -94,6 +94,7 @@ def test_finds_studies_and_arms_by_name() -> None:
     open_study(spec(), storage, "demo-sfsa")
     assert arms_of(storage, None) == ("demo-sfsa", ("demo-sfsa",))
     open_study(spec(sampler="beam"), storage, "demo-beam")
+    assert arms_of(storage, None) == ("demo", ("demo-sfsa", "demo-beam"))
     open_study(spec(), storage, "demo-other")
     optuna.create_study(storage=storage, study_name="theirs")
     assert own_studies(storage) == ["demo-sfsa", "demo-beam", "demo-other"]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,36 @@ class Outcome:
 
 
 Run = Callable[..., Outcome]
+ONE = ("--workers", "1")
+
+
+def folder_in_memory() -> Iterator[Path]:
+    """Yield a folder that no disk has to keep, where there are any: SQLite and the store wait for the disk at each step."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """An empty folder."""
+    yield from folder_in_memory()
+
+
+@pytest.fixture(scope="session")
+def results() -> Iterator[Path]:
+    """A folder with one finished study, not to be changed."""
+    from nas_fusion.cli import main
+
+    for folder in folder_in_memory():
+        assert main(["search", "tiny", *ONE, "--out", str(folder)]) == 0
+        yield folder
+
+
+@pytest.fixture
+def finished(run: Run, results: Path, tmp_path: Path) -> Run:
+    """Run commands in a folder with one finished study, `tiny-sfsa`."""
+    shutil.copytree(results, tmp_path / "nas-fusion-results")
+    return run
 
 
 @pytest.fixture
