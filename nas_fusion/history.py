@@ -107,6 +107,9 @@ def is_surplus(trial: BaseTrial) -> bool:
 def parent_of(trial: BaseTrial) -> Configuration | None:
     """Return the configuration from which the search moved to a trial's: the one whose weights to start from.
 
+    An objective that starts from them tells the sampler so by `inherit="parent"` (or `"baseline"`): only then does no trial run
+    before its parent has ended, and is a configuration that is reached from two parents evaluated from each.
+
     Args:
         trial: As Optuna hands it to an objective (the storage is read), or frozen.
 
