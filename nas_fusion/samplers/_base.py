@@ -83,8 +83,8 @@ class SearchSampler(BaseSampler):
     Each trial is decided before it runs, in the order of trial numbers, and its decision (the *claim*) is written on it.
     A trial that finds nothing to claim is *surplus*: it is pruned when it asks for one of the space's parameters, inside the
     objective, and if the search is complete the study is stopped. With `ask` and `tell`, that `TrialPruned` reaches the caller:
-    tell the trial as pruned, and end when `sampler.outlook(study)` is `"complete"`. While all that can be evaluated now is being
-    evaluated by others, an ask waits a second at most, and is surplus then; a loop of one's own asks `outlook` instead.
+    tell the trial as pruned, and end when `sampler.outlook(study)` is `"complete"`. While others evaluate all that can be
+    evaluated now, an ask waits a second at most, and is surplus then; a loop of one's own looks at `outlook` instead.
 
     Parameters that are not the space's are drawn independently at random.
 
