@@ -12,8 +12,8 @@ from nas_fusion.budget import max_evaluations
 from nas_fusion.final_test import test_all
 from nas_fusion.jobs import ConfigurationJob, Job, ReferenceJob, StudyJob
 from nas_fusion.laboratory import Laboratory, split_digest
-from nas_fusion.outcome import summarise
-from nas_fusion.progress import Listener, PhaseStarted, silent
+from nas_fusion.outcome import chosen, last_error, summarise
+from nas_fusion.progress import Listener, PhaseStarted, WorkFailed, silent
 from nas_fusion.space import Configuration
 from nas_fusion.study import StudySpec, load_study, open_study
 from nas_fusion.workers import Crew, Solo
@@ -110,11 +110,19 @@ def run_search(
         crew: Does the work.
         listener: Is told what happens.
         trials: Another number of trials than the study was made with, `None` for that.
+
+    Raises:
+        WorkFailed: If no evaluation succeeded.
     """
     _, spec = load_study(storage, name)
     spec = spec.replace(trials=trials or spec.trials)
     listener(PhaseStarted(name, max_evaluations(spec, laboratory.sampler(spec), laboratory.space)))
     crew.run([StudyJob(name, trials)])
+    best = chosen(laboratory, storage, name)
+    if best is None or best.configuration is None:
+        raise WorkFailed(f"No evaluation of {name!r} succeeded; {last_error(storage, name)}")
+    if not laboratory.store.has(best.key):  # lost or damaged since: computed again, the same
+        crew.run([ConfigurationJob(best.configuration, best.lineage)])
 
 
 def run_comparison(

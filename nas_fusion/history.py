@@ -196,6 +196,12 @@ def write_error(trial: Trial, message: str) -> None:
     trial.set_user_attr(_ERROR, message)
 
 
+def error_of(trial: FrozenTrial) -> str | None:
+    """Return why a trial failed, `None` if nobody wrote a reason."""
+    error: str | None = trial.user_attrs.get(_ERROR)
+    return error
+
+
 # --- evaluations ---
 
 

@@ -18,7 +18,7 @@ from nas_fusion.study import StudySpec, load_study
 
 if TYPE_CHECKING:
     from nas_fusion.evaluation import Reference
-    from nas_fusion.record import Evaluation
+    from nas_fusion.record import Evaluation, Predictions
     from nas_fusion.space import Configuration
 
 AUDITOR = "exhaustive"  # the arm that evaluates every configuration by one rule: its evaluations are the landscape
@@ -81,6 +81,38 @@ def check_complete(laboratory: Laboratory, storage: BaseStorage, studies: Sequen
             )
 
 
+def chosen(laboratory: Laboratory, storage: BaseStorage, name: str) -> Evaluation | None:
+    """Return the evaluation of what a study has selected, `None` as long as it has selected nothing."""
+    study, spec = load_study(storage, name)
+    state = state_of(study, laboratory.space, laboratory.sampler(spec))
+    trials = {trial.number: trial for trial in study.get_trials(deepcopy=False)}
+    used = [history.read_evaluation(trials[number], laboratory.space) for number in state.used]
+    return None if state.best is None else _evaluation_of(state.best, [evaluation for evaluation in used if evaluation])
+
+
+def _predictions(laboratory: Laboratory, evaluation: Evaluation) -> Predictions:
+    """Return the predictions of the validation subjects.
+
+    Raises:
+        ValueError: If the store has lost them.
+    """
+    try:
+        return laboratory.store.predictions(evaluation.key)
+    except KeyError:
+        what = evaluation.reference or laboratory.label(evaluation.configuration or laboratory.space.baseline)
+        raise ValueError(
+            f"`artifacts` must hold the predictions of {what} ({evaluation.key}), but {laboratory.spec.artifacts} has lost "
+            "them; the command that made the study computes them again."
+        ) from None
+
+
+def last_error(storage: BaseStorage, name: str) -> str:
+    """Return why the last failed trial of a study failed, as the end of a sentence."""
+    errors = [history.error_of(trial) for trial in load_study(storage, name)[0].get_trials(deepcopy=False)]
+    found = [error for error in errors if error is not None]
+    return f"the last failed with {found[-1]}" if found else "no reason was written."
+
+
 def _search(laboratory: Laboratory, storage: BaseStorage, name: str) -> _Search:
     study, spec = load_study(storage, name)
     space = laboratory.space
@@ -96,7 +128,7 @@ def _search(laboratory: Laboratory, storage: BaseStorage, name: str) -> _Search:
         name=spec.sampler,
         title=search_title(spec.sampler),
         value=best.value,
-        validation=laboratory.store.predictions(best.key),
+        validation=_predictions(laboratory, best),
         evaluations=tuple(evaluation for _, evaluation in used),
         study=name,
         path=tuple(state.path),
@@ -129,7 +161,7 @@ def _reference(name: str, reference: Reference, evaluation: Evaluation, laborato
         name=name,
         title=reference.title,
         value=evaluation.value,
-        validation=laboratory.store.predictions(evaluation.key),
+        validation=_predictions(laboratory, evaluation),
         evaluations=tuple(part for part in parts if part is not None),
         is_search=False,
         ours=reference.ours,
@@ -146,7 +178,7 @@ def _baseline(laboratory: Laboratory) -> Iterator[Arm]:
             name=BASELINE,
             title="A_0: no fusion before the logits",
             value=evaluation.value,
-            validation=laboratory.store.predictions(evaluation.key),
+            validation=_predictions(laboratory, evaluation),
             evaluations=(evaluation,),
             is_search=False,
             best=space.baseline,

@@ -71,6 +71,10 @@ class EvaluationFailed:
     message: str
 
 
+class WorkFailed(RuntimeError):
+    """Work that cannot go on though nobody asked for anything wrong: every model fails, or processes die again and again."""
+
+
 Event: TypeAlias = PhaseStarted | EpochDone | EvaluationDone | EvaluationFailed
 Listener: TypeAlias = Callable[[Event], None]
 

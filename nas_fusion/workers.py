@@ -19,7 +19,7 @@ from optuna.storages import BaseStorage
 
 from nas_fusion.jobs import Job, StudyJob, label_of, perform
 from nas_fusion.laboratory import Laboratory, prepare
-from nas_fusion.progress import EvaluationDone, EvaluationFailed, Event, Listener
+from nas_fusion.progress import EvaluationDone, EvaluationFailed, Event, Listener, WorkFailed
 from nas_fusion.storage import open_storage
 from nas_fusion.study import StudySpec
 
@@ -92,7 +92,7 @@ class Processes:
 
         Raises:
             ValueError: If a process finds something wrong with what it was told.
-            RuntimeError: If a process meets an unexpected error, or processes die again and again.
+            WorkFailed: If a process meets an unexpected error, or processes die again and again.
         """
         pending: deque[Job] = deque()
         for job in jobs:
@@ -124,7 +124,7 @@ class Processes:
         if isinstance(message, _Done):
             member.job = None
         elif isinstance(message, _Broken):
-            raise (ValueError if message.is_user_error else RuntimeError)(message.message)
+            raise (ValueError if message.is_user_error else WorkFailed)(message.message)
         else:
             if isinstance(message, EvaluationDone):
                 self._deaths = 0
@@ -138,7 +138,7 @@ class Processes:
         self._listener(EvaluationFailed(member.index, label_of(member.job), f"worker {member.index} died ({cause})"))
         member.job = None
         if self._deaths >= _MAX_DEATHS:
-            raise RuntimeError(f"Workers died {self._deaths} times in a row, the last because {cause}; is there enough memory?")
+            raise WorkFailed(f"Workers died {self._deaths} times in a row, the last because {cause}; is there enough memory?")
 
 
 class _Member:

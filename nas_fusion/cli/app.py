@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 
 import typer
 
 from nas_fusion.cli import cohort, compare, dashboard, evaluate, listing, report, search, worker
+from nas_fusion.progress import WorkFailed
 
 DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 _RESUME = "Interrupted; nothing is lost, and the same command resumes."
@@ -49,10 +51,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 when done, 2 for wrong use or bad input (one sentence on standard error), 130 when interrupted (the same command
         resumes), 1 otherwise.
     """
+    formatted = warnings.formatwarning
+    warnings.formatwarning = _one_line
     try:
-        code = typer.main.get_command(app).main(
-            list(sys.argv[1:] if arguments is None else arguments), prog_name="nas-fusion", standalone_mode=False
-        )
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
+    finally:
+        warnings.formatwarning = formatted
+
+
+def _one_line(message: Warning | str, *where: object, **more: object) -> str:
+    return f"Warning: {message}\n"
+
+
+def _run(arguments: Sequence[str]) -> int:
+    try:
+        code = typer.main.get_command(app).main(list(arguments), prog_name="nas-fusion", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         return _end(_RESUME, INTERRUPTED)
     except typer.Exit as ending:
@@ -64,8 +77,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001  # the outermost boundary: everything becomes an exit code
         if hasattr(error, "format_message"):  # typer's own usage errors, whichever click it carries
             return _end(error.format_message(), WRONG_USE)
+        if isinstance(error, WorkFailed):
+            return _end(str(error), FAILED)
         traceback.print_exc()
-        return _end(f"Failed: {type(error).__name__}: {error}", FAILED)
+        return _end(f"{type(error).__name__}: {error}", FAILED)
     if code == INTERRUPTED:  # typer makes an exit code of Ctrl-C
         return _end(_RESUME, INTERRUPTED)
     return code if isinstance(code, int) else DONE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -15,7 +16,7 @@ Port = Annotated[int, typer.Option("--port", help="Port to listen on.", min=0, m
 @takes(StoredStudyOptions, host=(Host, "127.0.0.1"), port=(Port, 8080))
 def dashboard(options: StoredStudyOptions, *, host: str, port: int) -> None:
     """Serve optuna-dashboard with the figures of the report and the artifacts of the study."""
-    from nas_fusion.cli.server import serve
+    from nas_fusion.cli.server import dashboard_server
     from nas_fusion.cli.stored import stored_studies
     from nas_fusion.outcome import summarise
     from nas_fusion.study import load_study
@@ -25,4 +26,7 @@ def dashboard(options: StoredStudyOptions, *, host: str, port: int) -> None:
     comparison = summarise(found.laboratory, found.storage, found.studies)
     for name in found.studies:
         publish(load_study(found.storage, name)[0], comparison)
-    serve(found.storage, found.laboratory.store.dashboard_view, host=host, port=port)
+    server = dashboard_server(found.storage, found.laboratory.store.dashboard_view, host=host, port=port)
+    print(f"Listening on http://{host}:{server.server_port}/ (Ctrl-C ends it)", file=sys.stderr, flush=True)
+    with server:
+        server.serve_forever()

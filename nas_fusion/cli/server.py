@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import socketserver
-import sys
 from typing import TYPE_CHECKING
-from wsgiref.simple_server import WSGIServer, make_server
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
@@ -17,8 +16,19 @@ class _ThreadingServer(socketserver.ThreadingMixIn, WSGIServer):
     daemon_threads = True
 
 
-def serve(storage: BaseStorage, artifacts: HexadecimalNames, *, host: str, port: int) -> None:
-    """Serve optuna-dashboard until it is interrupted.
+class _QuietHandler(WSGIRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing of requests."""
+
+
+def dashboard_server(storage: BaseStorage, artifacts: HexadecimalNames, *, host: str, port: int) -> WSGIServer:
+    """Return optuna-dashboard's server, listening.
+
+    Args:
+        storage: Where the studies are.
+        artifacts: Under ids that the dashboard accepts.
+        host: Address to listen on.
+        port: 0 for any that is free.
 
     Raises:
         ValueError: If the address cannot be listened on.
@@ -26,9 +36,6 @@ def serve(storage: BaseStorage, artifacts: HexadecimalNames, *, host: str, port:
     from optuna_dashboard import wsgi
 
     try:
-        server = make_server(host, port, wsgi(storage, artifact_store=artifacts), server_class=_ThreadingServer)
+        return make_server(host, port, wsgi(storage, artifact_store=artifacts), _ThreadingServer, _QuietHandler)
     except OSError as error:
         raise ValueError(f"`--port` must be free on {host}, but {port} cannot be listened on: {error.strerror}.") from None
-    print(f"Listening on http://{host}:{server.server_port}/ (Ctrl-C ends it)", file=sys.stderr, flush=True)
-    with server:
-        server.serve_forever()

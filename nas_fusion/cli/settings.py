@@ -90,10 +90,15 @@ def storage_url(storage: str | None, out: Path) -> str:
 
 
 def artifacts_url(artifacts: str | None, out: Path) -> str:
-    """Return where weights and predictions are kept: what was asked for, else a folder beside the results."""
+    """Return where weights and predictions are kept: what was asked for, else a folder beside the results, made if need be.
+
+    Raises:
+        ValueError: If it is a file.
+    """
     if artifacts is not None and "://" in artifacts:
         return artifacts
     folder = Path(artifacts) if artifacts is not None else out / "artifacts"
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"`--artifacts` must be a folder or a URL, but {folder} is a file.")
+    folder.mkdir(parents=True, exist_ok=True)
     return str(folder.resolve())

@@ -51,6 +51,7 @@ def stored_studies(options: StoredStudyOptions) -> Stored:
     spec = spec.replace(device=options.device)
     if options.artifacts is not None:
         spec = spec.replace(artifacts=artifacts_url(options.artifacts, options.out))
-    elif "://" not in spec.artifacts and not Path(spec.artifacts).is_dir():  # the results were moved
+    elif "://" not in spec.artifacts and not Path(spec.artifacts).is_dir() and (options.out / "artifacts").is_dir():
+        # The results were moved.
         spec = spec.replace(artifacts=artifacts_url(None, options.out))
     return Stored(name, studies, prepare(spec), storage, url)

@@ -149,3 +149,91 @@ def test_interrupted_and_started_again(
     assert outcome.code == 0
     assert same(outcome.json, undisturbed)
     assert losses(tmp_path / "nas-fusion-results") == losses(results)
+
+
+# --- two worker processes ---
+
+
+class Command:
+    """A command in a process group of its own, as a terminal would start it."""
+
+    def __init__(self, *arguments: str) -> None:
+        command = [sys.executable, "-m", "nas_fusion", *arguments]
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+        self.lines: list[str] = []
+
+    def wait_for(self, words: str) -> None:
+        """Return when a line of standard error holds some words."""
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.lines.append(line)
+            if words in line:
+                return
+        pytest.fail(f"{words!r} never came: {self.lines}")
+
+    def workers(self) -> list[int]:
+        """Return the ids of the worker processes."""
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+    def finish(self) -> str:
+        """Wait for the end and return standard output."""
+        out, err = self.process.communicate(timeout=120)
+        self.lines.append(err)
+        return out
+
+
+def gone(pids: Sequence[int]) -> bool:
+    """Return whether processes end within some seconds."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        states = [
+            path.read_text().rpartition(")")[2].split()[0] for pid in pids if (path := Path(f"/proc/{pid}/stat")).exists()
+        ]
+        if set(states) <= {"Z"}:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked for in /proc")
+SLOW_SEARCH = (*SEARCH, "--set", "delay=0.02", "--workers", "2")
+
+
+@needs_proc
+@pytest.mark.slow
+def test_workers_and_then_their_parent_are_killed(run: Run, tmp_path: Path, undisturbed: dict[str, Any], results: Path) -> None:
+    first = Command(*SLOW_SEARCH)
+    first.wait_for("none: validation loss")
+    os.kill(first.workers()[0], signal.SIGKILL)
+    first.wait_for("died (it was killed by SIGKILL)")
+    first.wait_for("validation loss")
+    workers = first.workers()
+    assert len(workers) == 2
+    first.process.kill()
+    first.finish()
+    assert gone(workers)
+    second = Command(*SLOW_SEARCH)
+    found = json.loads(second.finish().splitlines()[-1])
+    assert second.process.returncode == 0, second.lines
+    assert same(found, undisturbed)
+    assert losses(tmp_path / "nas-fusion-results") == losses(results)
+
+
+@needs_proc
+@pytest.mark.slow
+def test_ctrl_c_ends_all_processes(run: Run, tmp_path: Path, undisturbed: dict[str, Any]) -> None:
+    command = Command(*SLOW_SEARCH)
+    command.wait_for("none: validation loss")
+    workers = command.workers()
+    os.killpg(command.process.pid, signal.SIGINT)  # as a terminal does: to the workers too
+    command.finish()
+    assert command.process.returncode == 130
+    assert "Traceback" not in "".join(command.lines)
+    assert "".join(command.lines).splitlines()[-1] == "Interrupted; nothing is lost, and the same command resumes."
+    assert gone(workers)
+    outcome = run(*SEARCH, *ONE, "--set", "delay=0.02")
+    assert outcome.code == 0 and same(outcome.json, undisturbed)
