@@ -39,7 +39,10 @@ def test_journal_file_is_recognised_by_its_ending_and_then_by_its_content(tmp_pa
         ("sqlite:///", "in memory"),
         ("sqlite:///:memory:", "in memory"),
         ("sqlite:////proc/nowhere/study.db", "the folder /proc/nowhere cannot be made"),
-        ("postgresql+psycopg://user:secret@127.0.0.1:1/db", "user:\\*\\*\\*@127.0.0.1:1/db' is not: .*refused|a package is missing"),
+        (
+            "postgresql+psycopg://user:secret@127.0.0.1:1/db",
+            "user:\\*\\*\\*@127.0.0.1:1/db' is not: .*refused|a package is missing",
+        ),
         ("redis://127.0.0.1:1", "is not: "),
     ],
 )
