@@ -20,18 +20,22 @@ app = typer.Typer(help="Make an embedded cohort as real files, or check your own
 def make(
     name: Annotated[str, typer.Argument(help="An embedded cohort, such as simulated-mri.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to write, new or empty.")],
+    modalities: Modalities = None,
     cohort_options: CohortOptions = [],  # noqa: B006  # typer reads it, nobody changes it
     as_json: Json = False,
 ) -> None:
     """Write an embedded cohort as NIfTI files in BIDS layout."""
     from nas_fusion.cli.output import print_json
-    from nas_fusion.cli.settings import key_values, results_folder
+    from nas_fusion.cli.settings import key_values, names, results_folder
 
     module = inspect.getmodule(plugins.load("cohorts", name))
     write_bids = getattr(module, "write_bids", None)
     if write_bids is None:
         raise ValueError(f"`name` must be a cohort that can be written as files, but {name!r} cannot.")
-    write_bids(results_folder(out), **key_values("--cohort-set", cohort_options))
+    options = key_values("--cohort-set", cohort_options)
+    if modalities is not None:
+        options["modalities"] = names("--modalities", modalities)
+    write_bids(results_folder(out), **options)
     print(f"Wrote {name} to {out}.")
     if as_json:
         print_json({"cohort": name, "out": str(out)})

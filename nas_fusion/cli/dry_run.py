@@ -44,14 +44,11 @@ def _counts(laboratory: Laboratory, name: str, ids: Sequence[str]) -> dict[str, 
 
 def _cost(request: Request, samplers: Sequence[str]) -> dict[str, Any]:
     """Return the cost if nothing is known yet: of the largest configuration, for the largest number of trainings."""
-    from nas_fusion.budget import max_evaluations
-
     laboratory = request.laboratory
     space = laboratory.space
     largest = max(space.configurations(), key=lambda c: (len(space.active(c)), space.index(c)))
     step = laboratory.worker.estimate(largest)
-    specs = [request.specs[sampler] for sampler in samplers]
-    trainings = max(max_evaluations(spec, laboratory.sampler(spec), space) for spec in specs)
+    trainings = _most_trainings(request, samplers)
     epochs = laboratory.epochs(largest)
     seconds = trainings * laboratory.n_folds * epochs * step.seconds_per_epoch / len(request.devices)
     return {
@@ -65,3 +62,19 @@ def _cost(request: Request, samplers: Sequence[str]) -> dict[str, Any]:
         "hours_at_most": seconds / 3600,
         "peak_memory_mib": step.peak_memory_bytes / 2**20,
     }
+
+
+def _most_trainings(request: Request, samplers: Sequence[str]) -> int:
+    """Return how many models are trained at most: of every search, and for a comparison of the references too."""
+    from nas_fusion.budget import max_evaluations
+
+    laboratory = request.laboratory
+    space, specs = laboratory.space, [request.specs[sampler] for sampler in samplers]
+    searched = sum(max_evaluations(spec, laboratory.sampler(spec), space) for spec in specs)
+    if laboratory.spec.inherit != "parent":  # a configuration has one training, whoever asks for it
+        searched = min(searched, space.size)
+    if len(samplers) == 1:
+        return searched
+    references = space.references(laboratory.cohort.inputs).values()
+    members = {member for reference in references for member in reference.members if not isinstance(member, str)}
+    return searched + len(members) + sum(bool(reference.stages) for reference in references)

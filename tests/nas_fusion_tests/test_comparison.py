@@ -13,7 +13,7 @@ from nas_fusion.progress import EpochDone, EvaluationDone, Event, PhaseStarted
 
 sys.path.append(str(Path(__file__).parent / "cli_tests" / "plugin"))
 
-from tiny_plugin import TinySpace, tiny_cohort  # noqa: E402  # a plug-in beside these tests
+from tiny_plugin import TinySpace, tiny_cohort
 
 ARMS = ["sfsa", "exhaustive", "A_0", "alone:x", "alone:y", "late_fusion", "all_active", "ensemble_of_placements"]
 

@@ -57,7 +57,7 @@ def test_refuses_files_that_are_something_else(tmp_path: Path) -> None:
     other.write_text("dear diary\n")
     with pytest.raises(ValueError, match="is something else"):
         open_storage(str(other))
-    with pytest.raises(ValueError, match="is not: .*not a database"):
+    with pytest.raises(ValueError, match=r"is not: .*not a database"):
         open_storage(f"sqlite:///{other}")
     assert other.read_text() == "dear diary\n"
     database = tmp_path / "study.db"

@@ -102,5 +102,5 @@ def test_finds_studies_and_arms_by_name() -> None:
     assert arms_of(storage, "demo-beam") == ("demo-beam", ("demo-beam",))
     with pytest.raises(ValueError, match="one of demo-sfsa, demo-beam, demo-other"):
         arms_of(storage, None)
-    with pytest.raises(ValueError, match="no 'demo-sfza'. Did you mean 'demo-sfsa'"):
+    with pytest.raises(ValueError, match=r"no 'demo-sfza'. Did you mean 'demo-sfsa'"):
         arms_of(storage, "demo-sfza")

@@ -132,6 +132,20 @@ def test_lists(run: Run) -> None:
     assert run("list", "routers").code == 0
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("modalities", ["T1w,FLAIR", "T1w,FLAIR,T2w"])
+def test_files_of_the_embedded_cohort_are_searched_as_the_cohort_itself(run: Run, modalities: str) -> None:
+    sizes = ("--cohort-set", "shape=16", "--cohort-set", "train=12", "--cohort-set", "validation=6", "--cohort-set", "test=4")
+    options = (*ONE, "--modalities", modalities, "--epochs", "1", "--set", "points=layer2,layer4", "--json")
+    assert run("cohort", "make", "simulated-mri", "--modalities", modalities, "--out", "bids", *sizes).code == 0
+    embedded = run("search", "fusion-points", *sizes, *options, "--out", "a").json
+    files = ("--data", "bids", "--label", "group", "--set", "preset=small")
+    read = run("search", "fusion-points", *files, *options, "--out", "b").json
+    assert read["path"] == embedded["path"]
+    assert read["value"] == pytest.approx(embedded["value"], abs=1e-6)
+    assert read["baseline_value"] == pytest.approx(embedded["baseline_value"], abs=1e-6)
+
+
 def test_cohort_make_and_check(run: Run, tmp_path: Path) -> None:
     sizes = ("--cohort-set", "shape=8", "--cohort-set", "train=6", "--cohort-set", "validation=4", "--cohort-set", "test=2")
     assert run("cohort", "make", "simulated-mri", "--out", "bids", *sizes).code == 0

@@ -124,6 +124,13 @@ def test_one_rule_for_every_arm(run: Run) -> None:
     assert found["sfsa"]["value"] == found["sfsa"]["landscape_value"]
 
 
+def test_dry_run_counts_every_arm_and_the_references(run: Run) -> None:
+    outcome = run("compare", "tiny", *ONE, "--dry-run", "--json")
+    assert outcome.code == 0 and outcome.json["largest_number_of_trainings"] == 7 + 8 + 8 + 2 + 4
+    outcome = run("compare", "tiny", *ONE, "--inherit", "none", "--dry-run", "--json")
+    assert outcome.json["largest_number_of_trainings"] == 8 + 2 + 4
+
+
 @pytest.mark.slow
 def test_two_workers_find_the_same(run: Run, again: Outcome) -> None:
     outcome = run("compare", "tiny", "--workers", "2", "--study", "demo", "--json")
