@@ -17,7 +17,7 @@ def objective(trial: optuna.Trial) -> float:
 
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-sampler = SFSASampler(points)
+sampler = SFSASampler(points, inherit="parent")
 study = optuna.create_study(sampler=sampler)
 study.optimize(objective)
 print("selected:", sampler.best(study), "after", len(study.trials), "trials")
