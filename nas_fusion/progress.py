@@ -30,6 +30,7 @@ class EpochDone:
         fold: Index of the fold.
         epoch: Counted from 1.
         loss: Validation loss in nats.
+        epochs: How many there are at most, `None` if unknown.
     """
 
     worker: int
@@ -37,6 +38,7 @@ class EpochDone:
     fold: int
     epoch: int
     loss: float
+    epochs: int | None = None
 
 
 @dataclass(frozen=True)

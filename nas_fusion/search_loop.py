@@ -57,13 +57,14 @@ def _evaluate(study: optuna.Study, trial: Trial, laboratory: Laboratory, listene
     """Evaluate what a trial was asked for, tell the outcome, and return whether the sampler goes on."""
     if history.is_surplus(trial):
         return _tell(study, trial, TrialState.PRUNED)
-    label = ""
+    label, epochs = "", 0
 
     def on_epoch(fold: int, epoch: int, loss: float) -> None:
-        listener(EpochDone(worker, label, fold, epoch, loss))
+        listener(EpochDone(worker, label, fold, epoch, loss, epochs))
 
     try:
-        label = laboratory.label(laboratory.space.suggest(trial))
+        configuration = laboratory.space.suggest(trial)
+        label, epochs = laboratory.label(configuration), laboratory.epochs(configuration)
         value = laboratory.worker(trial, on_epoch=on_epoch)
     except optuna.TrialPruned:
         return _tell(study, trial, TrialState.PRUNED)

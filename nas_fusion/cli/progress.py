@@ -27,7 +27,7 @@ def _sentence(event: Event) -> str:
     match event:
         case PhaseStarted(title, total):
             return f"{title}: at most {total} evaluations" if total else f"{title}"
-        case EpochDone(worker, label, fold, epoch, loss):
+        case EpochDone(worker, label, fold, epoch, loss, _):
             return f"  worker {worker}: {label}, fold {fold + 1}, epoch {epoch}: validation loss {loss:.4f}"
         case EvaluationDone(worker, label, value, trained):
             return f"  worker {worker}: {label}: validation loss {value:.4f}" + ("" if trained else " (known already)")
@@ -55,11 +55,11 @@ class _Bars:
         match event:
             case PhaseStarted(title, total):
                 self._start(title, total)
-            case EpochDone(worker, label, fold, epoch, loss):
+            case EpochDone(worker, label, fold, epoch, loss, epochs):
                 if worker not in self._workers:
                     self._workers[worker] = self._progress.add_task("", total=None)
                 text = f"  worker {worker}: {label}, fold {fold + 1}, loss {loss:.3f}; epoch"
-                self._progress.update(self._workers[worker], description=text, completed=epoch)
+                self._progress.update(self._workers[worker], description=text, completed=epoch, total=epochs)
             case EvaluationDone() | EvaluationFailed():
                 self._progress.console.print(_sentence(event), highlight=False, markup=False)
                 if self._phase is not None and isinstance(event, EvaluationDone):
