@@ -25,8 +25,8 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(INSTALLED)
-	$(BIN)/nas-fusion compare fusion-points --samplers sfsa,beam,exhaustive --study demo --out $(RESULTS)/demo
-	$(BIN)/nas-fusion compare fusion-points --samplers sfsa --cohort-set task=additive --study demo-additive --out $(RESULTS)/demo-additive
+	$(BIN)/nas-fusion compare fusion-points --samplers sfsa,beam,exhaustive --study demo --out $(RESULTS)
+	$(BIN)/nas-fusion search fusion-points --cohort-set task=additive --study demo-additive --out $(RESULTS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

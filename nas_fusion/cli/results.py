@@ -26,7 +26,7 @@ def written_report(comparison: Comparison, out: Path, name: str) -> Path:
 
 
 def print_search(comparison: Comparison, report: Path) -> None:
-    """Print each evaluation that the search used, what it selected, and where the report is."""
+    """Print each evaluation that the search used, what it selected, the diagnosis in words, and where the report is."""
     arm, space = comparison.arms[0], comparison.space
     steps = {configuration: step for step, configuration in enumerate(arm.path)}
     rows = [
@@ -42,21 +42,28 @@ def print_search(comparison: Comparison, report: Path) -> None:
     print_table(["configuration", "grown from", "validation loss", "epochs", "accepted"], rows)
     assert arm.best is not None
     print(
-        f"\nSelected: {_points(arm.best, space)} (validation loss {arm.value:.3f} nats; baseline {_baseline(comparison, arm)})."
+        f"\nSelected: {_points(arm.best, space)} (validation loss {arm.value:.3f} nats; baseline {_baseline(comparison, arm)}).\n"
     )
-    print(f"Report: {report}")
+    _print_diagnosis(comparison)
+    print(f"\nReport: {report}")
 
 
 def print_comparison(comparison: Comparison, report: Path) -> None:
     """Print the table of all arms, the diagnosis in words, and where the report is."""
-    from nas_fusion.analysis import diagnose, plain_table
+    from nas_fusion.analysis import plain_table
 
     print(plain_table(comparison))
     print()
-    for finding in diagnose(comparison):
-        print(f"- {finding.sentence}")
+    _print_diagnosis(comparison)
     counts = f"{comparison.trained_for_search} trainings served the searches, {comparison.trained_for_audit} only the audit."
     print(f"\n{counts}\nReport: {report}")
+
+
+def _print_diagnosis(comparison: Comparison) -> None:
+    from nas_fusion.analysis import diagnose
+
+    for finding in diagnose(comparison):
+        print(f"- {finding.sentence}")
 
 
 def search_json(comparison: Comparison, url: str, report: Path) -> dict[str, Any]:
