@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nas_fusion.analysis import Landscape
     from nas_fusion.cohorts import Batch, Cohort, load_cohort
-    from nas_fusion.comparison import compare
     from nas_fusion.evaluation import EvaluationWorker, Reference, Stage, TrainingPlan
     from nas_fusion.fusion import FusionModule, FusionNetwork, Stream, build_module, register_module
     from nas_fusion.history import parent_of
     from nas_fusion.samplers import BeamSampler, ExhaustiveSampler, SFSASampler, load_sampler
     from nas_fusion.space import Configuration, SearchSpace, load_space
+    from nas_fusion.study.comparison import compare
 
 _HOMES = {
     "space": ("Configuration", "SearchSpace", "load_space"),
@@ -26,7 +26,7 @@ _HOMES = {
     "cohorts": ("Batch", "Cohort", "load_cohort"),
     "evaluation": ("EvaluationWorker", "Reference", "Stage", "TrainingPlan"),
     "analysis": ("Landscape",),
-    "comparison": ("compare",),
+    "study.comparison": ("compare",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import typer
 
 from nas_fusion.cli import cohort, compare, dashboard, evaluate, listing, report, search, worker
-from nas_fusion.progress import WorkFailed
+from nas_fusion.study.progress import WorkFailed
 
 DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 _RESUME = "Interrupted; nothing is lost, and the same command resumes."

@@ -22,9 +22,9 @@ def compare(options: StudyOptions, *, samplers: str) -> None:
     from nas_fusion.cli.request import requested
     from nas_fusion.cli.results import comparison_json, print_comparison, written_report
     from nas_fusion.cli.settings import names
-    from nas_fusion.comparison import arm_names, run_comparison
-    from nas_fusion.study import open_study
-    from nas_fusion.workers import crew
+    from nas_fusion.study.comparison import arm_names, run_comparison
+    from nas_fusion.study.spec import open_study
+    from nas_fusion.study.workers import crew
 
     arms = arm_names(options.study or options.space, names("--samplers", samplers) or ())
     request = requested(options, list(arms), command_line("compare", options, samplers=samplers))

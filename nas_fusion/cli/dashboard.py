@@ -18,8 +18,8 @@ def dashboard(options: StoredStudyOptions, *, host: str, port: int) -> None:
     """Serve optuna-dashboard with the figures of the report and the artifacts of the study."""
     from nas_fusion.cli.server import dashboard_server
     from nas_fusion.cli.stored import stored_studies
-    from nas_fusion.outcome import summarise
-    from nas_fusion.study import load_study
+    from nas_fusion.study.outcome import summarise
+    from nas_fusion.study.spec import load_study
     from nas_fusion.visualization import publish
 
     found = stored_studies(options)

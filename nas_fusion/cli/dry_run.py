@@ -9,7 +9,7 @@ from nas_fusion.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
     from nas_fusion.cli.request import Request
-    from nas_fusion.laboratory import Laboratory
+    from nas_fusion.study.laboratory import Laboratory
 
 
 def dry_run(request: Request, samplers: Sequence[str], *, as_json: bool) -> None:
@@ -66,7 +66,7 @@ def _cost(request: Request, samplers: Sequence[str]) -> dict[str, Any]:
 
 def _most_trainings(request: Request, samplers: Sequence[str]) -> int:
     """Return how many models are trained at most: of every search, and for a comparison of the references too."""
-    from nas_fusion.budget import max_evaluations
+    from nas_fusion.study.budget import max_evaluations
 
     laboratory = request.laboratory
     space, specs = laboratory.space, [request.specs[sampler] for sampler in samplers]

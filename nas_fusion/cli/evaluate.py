@@ -12,8 +12,8 @@ def evaluate(options: StoredStudyOptions) -> None:
     from nas_fusion.cli.output import print_json
     from nas_fusion.cli.results import test_json
     from nas_fusion.cli.stored import stored_studies
-    from nas_fusion.final_test import test_all
-    from nas_fusion.outcome import check_complete, summarise
+    from nas_fusion.study.final_test import test_all
+    from nas_fusion.study.outcome import check_complete, summarise
 
     found = stored_studies(options)
     check_complete(found.laboratory, found.storage, found.studies)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from nas_fusion.progress import EpochDone, EvaluationDone, EvaluationFailed, Event, Listener, PhaseStarted
+from nas_fusion.study.progress import EpochDone, EvaluationDone, EvaluationFailed, Event, Listener, PhaseStarted
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ def report(options: StoredStudyOptions) -> None:
     from nas_fusion.cli.results import written_report
     from nas_fusion.cli.settings import results_folder
     from nas_fusion.cli.stored import stored_studies
-    from nas_fusion.outcome import summarise
+    from nas_fusion.study.outcome import summarise
 
     found = stored_studies(options)
     comparison = summarise(found.laboratory, found.storage, found.studies)

@@ -15,9 +15,9 @@ from nas_fusion.cli.settings import artifacts_url, at_least, key_values, names, 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
-    from nas_fusion.laboratory import Laboratory
     from nas_fusion.space import SearchSpace
-    from nas_fusion.study import StudySpec
+    from nas_fusion.study.laboratory import Laboratory
+    from nas_fusion.study.spec import StudySpec
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,12 @@ def requested(options: StudyOptions, samplers: Sequence[str], command: str) -> R
     Raises:
         ValueError: If an option, the data, the storage, or what they name is wrong.
     """
-    from nas_fusion.budget import max_evaluations
     from nas_fusion.cohorts import load_cohort
-    from nas_fusion.laboratory import Laboratory, split_digest
-    from nas_fusion.storage import open_storage
-    from nas_fusion.study import StudySpec
-    from nas_fusion.workers import devices_of_workers
+    from nas_fusion.study.budget import max_evaluations
+    from nas_fusion.study.laboratory import Laboratory, split_digest
+    from nas_fusion.study.spec import StudySpec
+    from nas_fusion.study.storage import open_storage
+    from nas_fusion.study.workers import devices_of_workers
 
     _check_numbers(options)
     typed, source_options = key_values("--set", options.space_options), _source_options(options)

@@ -41,9 +41,8 @@ def print_search(comparison: Comparison, report: Path) -> None:
     ]
     print_table(["configuration", "grown from", "validation loss", "epochs", "accepted"], rows)
     assert arm.best is not None
-    print(
-        f"\nSelected: {_points(arm.best, space)} (validation loss {arm.value:.3f} nats; baseline {_baseline(comparison, arm)}).\n"
-    )
+    value, baseline = f"validation loss {arm.value:.3f} nats", _baseline(comparison, arm)
+    print(f"\nSelected: {_points(arm.best, space)} ({value}; baseline {baseline}).\n")
     _print_diagnosis(comparison)
     print(f"\nReport: {report}")
 

@@ -13,10 +13,10 @@ def search(options: StudyOptions, *, sampler: str) -> None:
     from nas_fusion.cli.progress import shown_progress
     from nas_fusion.cli.request import requested
     from nas_fusion.cli.results import print_search, search_json, written_report
-    from nas_fusion.comparison import run_search
-    from nas_fusion.outcome import summarise
-    from nas_fusion.study import open_study
-    from nas_fusion.workers import crew
+    from nas_fusion.study.comparison import run_search
+    from nas_fusion.study.outcome import summarise
+    from nas_fusion.study.spec import open_study
+    from nas_fusion.study.workers import crew
 
     request = requested(options, [sampler], command_line("search", options, sampler=sampler))
     if options.dry_run:

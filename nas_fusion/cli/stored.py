@@ -12,7 +12,7 @@ from nas_fusion.cli.settings import artifacts_url, storage_url
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
-    from nas_fusion.laboratory import Laboratory
+    from nas_fusion.study.laboratory import Laboratory
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ def stored_studies(options: StoredStudyOptions) -> Stored:
     Raises:
         ValueError: If there is no such study, or several and none is named, or its data are not what they were.
     """
-    from nas_fusion.laboratory import prepare
-    from nas_fusion.storage import open_storage
-    from nas_fusion.study import arms_of, load_study
+    from nas_fusion.study.laboratory import prepare
+    from nas_fusion.study.spec import arms_of, load_study
+    from nas_fusion.study.storage import open_storage
 
     url = storage_url(options.storage, options.out)
     storage = open_storage(url, create=False)

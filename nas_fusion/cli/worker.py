@@ -11,8 +11,8 @@ def worker(options: StoredStudyOptions) -> None:
     from nas_fusion.cli.output import print_json
     from nas_fusion.cli.progress import shown_progress
     from nas_fusion.cli.stored import stored_studies
-    from nas_fusion.jobs import StudyJob
-    from nas_fusion.workers import Solo
+    from nas_fusion.study.jobs import StudyJob
+    from nas_fusion.study.workers import Solo
 
     found = stored_studies(options)
     with shown_progress() as listener:

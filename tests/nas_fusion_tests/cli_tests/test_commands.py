@@ -47,11 +47,11 @@ def test_worker_joins_and_finishes_what_another_began(finished: Run) -> None:
 
 
 def test_worker_needs_nothing_but_storage_and_name(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    import nas_fusion.workers
+    import nas_fusion.study.workers
 
     options = ("--seed", "3", "--epochs", "2", "--set", "points=2", "--cohort-set", "train=40", "--storage", "sqlite:///s.db")
     with monkeypatch.context() as patched:
-        patched.setattr(nas_fusion.workers.Solo, "run", lambda self, jobs: (_ for _ in ()).throw(KeyboardInterrupt))
+        patched.setattr(nas_fusion.study.workers.Solo, "run", lambda self, jobs: (_ for _ in ()).throw(KeyboardInterrupt))
         assert run("search", "tiny", *ONE, *options, "--out", "a").code == 130
     assert run("worker", "--storage", "sqlite:///s.db", "--study", "tiny-sfsa").code == 0
     found = run("search", "tiny", *ONE, *options, "--out", "a", "--json")

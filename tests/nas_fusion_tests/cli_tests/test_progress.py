@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from nas_fusion.cli.progress import shown_progress
-from nas_fusion.progress import EpochDone, EvaluationDone, EvaluationFailed, PhaseStarted
+from nas_fusion.study.progress import EpochDone, EvaluationDone, EvaluationFailed, PhaseStarted
 
 EVENTS = (
     PhaseStarted("study", 8),

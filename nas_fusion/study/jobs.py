@@ -8,12 +8,12 @@ from typing import TypeAlias
 
 from optuna.storages import BaseStorage
 
-from nas_fusion.laboratory import Laboratory
-from nas_fusion.progress import EpochDone, EvaluationDone, EvaluationFailed, Listener
 from nas_fusion.record import Evaluation
-from nas_fusion.search_loop import search
 from nas_fusion.space import Configuration
-from nas_fusion.study import load_study
+from nas_fusion.study.laboratory import Laboratory
+from nas_fusion.study.progress import EpochDone, EvaluationDone, EvaluationFailed, Listener
+from nas_fusion.study.search_loop import search
+from nas_fusion.study.spec import load_study
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from optuna.storages import BaseStorage, InMemoryStorage
 
-from nas_fusion.budget import max_evaluations
-from nas_fusion.final_test import test_all
-from nas_fusion.jobs import ConfigurationJob, Job, ReferenceJob, StudyJob
-from nas_fusion.laboratory import Laboratory, split_digest
-from nas_fusion.outcome import chosen, last_error, summarise
-from nas_fusion.progress import Listener, PhaseStarted, WorkFailed, silent
 from nas_fusion.space import Configuration
-from nas_fusion.study import StudySpec, load_study, open_study
-from nas_fusion.workers import Crew, Solo
+from nas_fusion.study.budget import max_evaluations
+from nas_fusion.study.final_test import test_all
+from nas_fusion.study.jobs import ConfigurationJob, Job, ReferenceJob, StudyJob
+from nas_fusion.study.laboratory import Laboratory, split_digest
+from nas_fusion.study.outcome import chosen, last_error, summarise
+from nas_fusion.study.progress import Listener, PhaseStarted, WorkFailed, silent
+from nas_fusion.study.spec import StudySpec, load_study, open_study
+from nas_fusion.study.workers import Crew, Solo
 
 if TYPE_CHECKING:
     from nas_fusion.analysis import Comparison
@@ -68,7 +68,7 @@ def compare(
     Raises:
         ValueError: If an option is wrong, or a study of that name was made differently.
     """
-    from nas_fusion.storage import open_storage
+    from nas_fusion.study.storage import open_storage
 
     spec = StudySpec(
         space=space.name,

@@ -11,12 +11,12 @@ import optuna
 from optuna.trial import Trial, TrialState
 
 from nas_fusion import history
-from nas_fusion.budget import outlook
-from nas_fusion.progress import EpochDone, EvaluationDone, EvaluationFailed, Listener
+from nas_fusion.study.budget import outlook
+from nas_fusion.study.progress import EpochDone, EvaluationDone, EvaluationFailed, Listener
 
 if TYPE_CHECKING:
-    from nas_fusion.laboratory import Laboratory
-    from nas_fusion.study import StudySpec
+    from nas_fusion.study.laboratory import Laboratory
+    from nas_fusion.study.spec import StudySpec
 
 _POLL_S = 0.2
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
     from nas_fusion.space import SearchSpace
-    from nas_fusion.study import StudySpec
+    from nas_fusion.study.spec import StudySpec
 
 OPEN = "open"
 _FINITE = ("grid", "bruteforce")  # Optuna's samplers that end when they have been everywhere

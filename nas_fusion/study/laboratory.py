@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from nas_fusion.analysis.naming import points
 from nas_fusion.samplers import load_sampler
-from nas_fusion.study import StudySpec
+from nas_fusion.study.spec import StudySpec
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler

@@ -11,8 +11,8 @@ import pytest
 from optuna.storages import InMemoryStorage
 
 from nas_fusion import history
-from nas_fusion.storage import open_storage
-from nas_fusion.study import StudySpec, arms_of, load_study, open_study, own_studies
+from nas_fusion.study.spec import StudySpec, arms_of, load_study, open_study, own_studies
+from nas_fusion.study.storage import open_storage
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 

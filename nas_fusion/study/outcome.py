@@ -10,11 +10,11 @@ from optuna.storages import BaseStorage
 
 from nas_fusion import history
 from nas_fusion.analysis import BASELINE, Arm, Comparison, Landscape, search_title
-from nas_fusion.budget import outlook
-from nas_fusion.final_test import keys_of, known_test
-from nas_fusion.laboratory import Laboratory
 from nas_fusion.samplers import state_of
-from nas_fusion.study import StudySpec, load_study
+from nas_fusion.study.budget import outlook
+from nas_fusion.study.final_test import keys_of, known_test
+from nas_fusion.study.laboratory import Laboratory
+from nas_fusion.study.spec import StudySpec, load_study
 
 if TYPE_CHECKING:
     from nas_fusion.evaluation import Reference

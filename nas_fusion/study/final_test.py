@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nas_fusion.analysis import Arm, Comparison
-    from nas_fusion.laboratory import Laboratory
     from nas_fusion.record import Predictions
+    from nas_fusion.study.laboratory import Laboratory
 
 
 def test_all(laboratory: Laboratory, comparison: Comparison) -> int:

@@ -9,7 +9,7 @@ import optuna
 import pytest
 from optuna.storages import JournalStorage, RDBStorage
 
-from nas_fusion.storage import open_storage
+from nas_fusion.study.storage import open_storage
 
 
 def test_sqlite_file_is_made_with_its_folder(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import os
 import pytest
 import torch
 
-from nas_fusion.workers import devices_of_workers
+from nas_fusion.study.workers import devices_of_workers
 
 
 @pytest.mark.parametrize(("asked", "most", "count"), [(1, 16, 1), (5, 16, 5), (5, 3, 3)])

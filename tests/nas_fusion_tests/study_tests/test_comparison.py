@@ -9,9 +9,9 @@ import optuna
 import pytest
 
 from nas_fusion import compare
-from nas_fusion.progress import EpochDone, EvaluationDone, Event, PhaseStarted
+from nas_fusion.study.progress import EpochDone, EvaluationDone, Event, PhaseStarted
 
-sys.path.append(str(Path(__file__).parent / "cli_tests" / "plugin"))
+sys.path.append(str(Path(__file__).parents[1] / "cli_tests" / "plugin"))
 
 from tiny_plugin import TinySpace, tiny_cohort
 

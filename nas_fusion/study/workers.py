@@ -17,11 +17,11 @@ from typing import Protocol
 
 from optuna.storages import BaseStorage
 
-from nas_fusion.jobs import Job, StudyJob, label_of, perform
-from nas_fusion.laboratory import Laboratory, prepare
-from nas_fusion.progress import EvaluationDone, EvaluationFailed, Event, Listener, WorkFailed
-from nas_fusion.storage import open_storage
-from nas_fusion.study import StudySpec
+from nas_fusion.study.jobs import Job, StudyJob, label_of, perform
+from nas_fusion.study.laboratory import Laboratory, prepare
+from nas_fusion.study.progress import EvaluationDone, EvaluationFailed, Event, Listener, WorkFailed
+from nas_fusion.study.spec import StudySpec
+from nas_fusion.study.storage import open_storage
 
 _MAX_DEATHS = 3  # in a row, without any evaluation finished between them
 
