@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ def overlap(n: int, centre: float, origin: float, size: int) -> np.ndarray:
     return np.clip(shared, 0.0, None) / step
 
 
-def averaged(image, n: int) -> np.ndarray:
+def averaged(image: Any, n: int) -> np.ndarray:
     """Return the area average of a 1 mm image over each voxel of the coarse cube, `(n, n, n)`."""
     if not np.allclose(image.affine[:3, :3], np.eye(3)):
         raise ValueError(f"`image` must have axis-aligned 1 mm voxels, but got {image.affine[:3, :3].tolist()}.")

@@ -2,7 +2,7 @@
 
 import sys
 
-from nas_fusion.cli import main
+from nas_fusion.cli.app import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,5 +1,1 @@
 """The command line `nas-fusion`: one file a command. Nothing heavy is imported before a command runs."""
-
-from nas_fusion.cli.app import main
-
-__all__ = ["main"]

@@ -54,7 +54,7 @@ def tmp_path() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def results() -> Iterator[Path]:
     """A folder with one finished study, not to be changed."""
-    from nas_fusion.cli import main
+    from nas_fusion.cli.app import main
 
     for folder in folder_in_memory():
         assert main(["search", "tiny", *ONE, "--out", str(folder)]) == 0
@@ -71,7 +71,7 @@ def finished(run: Run, results: Path, tmp_path: Path) -> Run:
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run a command in an empty folder of its own."""
-    from nas_fusion.cli import main
+    from nas_fusion.cli.app import main
 
     monkeypatch.chdir(tmp_path)
     optuna.logging.set_verbosity(optuna.logging.WARNING)

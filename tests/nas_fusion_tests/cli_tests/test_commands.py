@@ -16,7 +16,7 @@ from tests.nas_fusion_tests.cli_tests.conftest import ONE, Run
 
 def test_help_is_light() -> None:
     code = (
-        "import sys; from nas_fusion.cli import main; codes = [main(a) for a in (['--help'], ['search', '--help'])]; "
+        "import sys; from nas_fusion.cli.app import main; codes = [main(a) for a in (['--help'], ['search', '--help'])]; "
         "print(codes, sorted({'torch', 'monai', 'optuna', 'pandas', 'sklearn'} & set(sys.modules)))"
     )
     finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -17,7 +17,7 @@ REFERENCES = ["A_0", "alone:x", "alone:y", "late_fusion", "all_active", "ensembl
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
     """A folder with one finished comparison."""
-    from nas_fusion.cli import main
+    from nas_fusion.cli.app import main
 
     for place in folder_in_memory():
         assert main(["compare", "tiny", *ONE, "--study", "demo", "--out", str(place)]) == 0

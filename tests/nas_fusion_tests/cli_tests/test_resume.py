@@ -38,7 +38,7 @@ def same(found: dict[str, Any], wanted: dict[str, Any]) -> bool:
 @pytest.fixture(scope="session")
 def undisturbed(results: Path) -> dict[str, Any]:
     """The JSON object of the search that nobody disturbed."""
-    from nas_fusion.cli import main
+    from nas_fusion.cli.app import main
 
     with contextlib.redirect_stdout(io.StringIO()) as out:
         assert main([*SEARCH, *ONE, "--out", str(results)]) == 0
@@ -97,7 +97,7 @@ def interrupt() -> None:
 
 def killed_child(patch: Patch, count: int) -> int:
     """Run the search in a forked process that is killed, and return how it ended: spawned ones take seconds to import."""
-    from nas_fusion.cli import main
+    from nas_fusion.cli.app import main
 
     pid = os.fork()
     if pid == 0:
