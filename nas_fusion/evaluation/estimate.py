@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +16,8 @@ from nas_fusion.evaluation.optimisation import build_optimiser
 from nas_fusion.evaluation.prediction import predict_logits
 from nas_fusion.evaluation.stage import Stage
 from nas_fusion.evaluation.training import FoldData, freeze
+
+_MEASURED_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class StepEstimate:
 
 
 def measure_step(stage: Stage, model: nn.Module, data: FoldData, placement: Placement) -> StepEstimate:
-    """Return the cost of an epoch from the second of two steps (the first one prepares kernels) and one prediction.
+    """Return the cost of an epoch from one step and one prediction, each the quickest of a few: the first ones prepare kernels.
 
     Args:
         stage: What is trained how.
@@ -47,24 +50,31 @@ def measure_step(stage: Stage, model: nn.Module, data: FoldData, placement: Plac
         optimiser = build_optimiser(freeze(model, stage), stage.plan)
         index = data.train[: stage.plan.batch_size].to(data.cohort.labels.device)
         batch = placement.move(data.cohort.batch(index))
-        seconds = float("inf")
-        for _ in range(2):
-            begin = time.perf_counter()
+
+        def step() -> None:
             model.train()
             optimiser.zero_grad(set_to_none=True)
             with placement.autocast():
                 loss = stage.loss(model, batch)
             torch.autograd.backward(loss)
             optimiser.step()
-            _wait(placement)
-            seconds = time.perf_counter() - begin
-        begin = time.perf_counter()
-        predict_logits(model, data.cohort, data.validation[: len(index)], placement, batch_size=len(index))
-        prediction = (time.perf_counter() - begin) / min(len(index), len(data.validation))
+
+        def predict() -> None:
+            predict_logits(model, data.cohort, data.validation[: len(index)], placement, batch_size=len(index))
+
+        seconds = _least_seconds(step, placement)
+        prediction = _least_seconds(predict, placement) / min(len(index), len(data.validation))
     steps = len(sizes(len(data.train), stage.plan.batch_size))
     return StepEstimate(steps * seconds + len(data.validation) * prediction, placement.peak_memory(), parameters_of(model))
 
 
-def _wait(placement: Placement) -> None:
-    if placement.is_cuda:
-        torch.cuda.synchronize(placement.device)
+def _least_seconds(act: Callable[[], None], placement: Placement) -> float:
+    """Return the least time that an act takes, of at least two and as many as half a second allows."""
+    taken: list[float] = []
+    while len(taken) < 2 or sum(taken) < _MEASURED_S:
+        begin = time.perf_counter()
+        act()
+        if placement.is_cuda:
+            torch.cuda.synchronize(placement.device)
+        taken.append(time.perf_counter() - begin)
+    return min(taken)
