@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import optuna
@@ -14,6 +15,7 @@ from optuna.trial import TrialState
 
 from nas_fusion import history, plugins
 from nas_fusion.samplers._base import SearchState
+from nas_fusion.samplers.continued import ContinuedSampler
 from nas_fusion.space import Configuration, SearchSpace
 
 Space = SearchSpace | Mapping[str, Sequence[str]]
@@ -23,14 +25,21 @@ def _grid(space: SearchSpace, seed: int | None, **options: Any) -> BaseSampler:
     return optuna.samplers.GridSampler({p: list(choices) for p, choices in space.parameters.items()}, seed=seed, **options)
 
 
+def _seeded(kind: Callable[..., BaseSampler], space: SearchSpace, seed: int | None, **options: Any) -> BaseSampler:
+    with warnings.catch_warnings():  # who asks for an experimental one by name knows it
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return kind(seed=seed, **options)
+
+
 OPTUNA_SAMPLERS: Mapping[str, Callable[..., BaseSampler]] = {
-    "random": lambda space, seed, **options: optuna.samplers.RandomSampler(seed=seed, **options),
-    "tpe": lambda space, seed, **options: optuna.samplers.TPESampler(seed=seed, **options),
-    "gp": lambda space, seed, **options: optuna.samplers.GPSampler(seed=seed, **options),
-    "nsgaii": lambda space, seed, **options: optuna.samplers.NSGAIISampler(seed=seed, **options),
-    "bruteforce": lambda space, seed, **options: optuna.samplers.BruteForceSampler(seed=seed, **options),
+    "random": partial(_seeded, optuna.samplers.RandomSampler),
+    "tpe": partial(_seeded, optuna.samplers.TPESampler),
+    "gp": partial(_seeded, optuna.samplers.GPSampler),
+    "nsgaii": partial(_seeded, optuna.samplers.NSGAIISampler),
+    "bruteforce": partial(_seeded, optuna.samplers.BruteForceSampler),
     "grid": _grid,
 }
+_FINITE = ("bruteforce", "grid")  # they look at what is evaluated, whatever their seed
 
 
 def load_sampler(
@@ -48,7 +57,7 @@ def load_sampler(
         name: An entry point's (`sfsa`, `beam`, `exhaustive`, a plug-in's), or `random`, `tpe`, `gp`, `nsgaii`, `bruteforce` or
             `grid` for Optuna's.
         space: What is searched.
-        seed: Of the sampler's generator.
+        seed: Of the sampler's generator. With one, Optuna's samplers go on where a study was left, see `ContinuedSampler`.
         inherit: The rule of inheritance, `None` for the space's own; Optuna's samplers know none.
         n_trials: The budget, for samplers that plan with one.
         **options: The sampler's own.
@@ -59,9 +68,10 @@ def load_sampler(
     space = SearchSpace.of(space)
     try:
         if name in OPTUNA_SAMPLERS:
-            with warnings.catch_warnings():  # who asks for it by name knows it
-                warnings.simplefilter("ignore", ExperimentalWarning)
-                return OPTUNA_SAMPLERS[name](space, seed, **options)
+            sampler = OPTUNA_SAMPLERS[name](space, seed, **options)
+            if seed is None or name in _FINITE:
+                return sampler
+            return ContinuedSampler(partial(OPTUNA_SAMPLERS[name], space, **options), seed)
         known = ", ".join(sorted({*OPTUNA_SAMPLERS, *plugins.names("samplers")}))
         if name not in plugins.names("samplers"):
             raise ValueError(f"`sampler` must be one of {known}, but got {name!r}.")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 
@@ -7,7 +8,7 @@ import optuna
 import pytest
 from optuna.samplers import BaseSampler
 
-from nas_fusion import plugins
+from nas_fusion import history, plugins
 from nas_fusion.samplers import (
     OPTUNA_SAMPLERS,
     BeamSampler,
@@ -63,6 +64,30 @@ def planted_value(configuration: object) -> float:
 def test_a_seed_is_used() -> None:
     first, second = (searched(load_sampler("random", SPACE, seed=3), 10) for _ in range(2))
     assert [t.params for t in first.trials] == [t.params for t in second.trials]
+
+
+@pytest.mark.parametrize("name", ["random", "tpe", "nsgaii"])
+def test_a_sampler_made_anew_goes_on_instead_of_beginning_again(name: str) -> None:
+    whole = searched(load_sampler(name, SPACE, seed=3), 24)
+    resumed = optuna.create_study()
+    for n_trials in (5, 1, 18):
+        resumed.sampler = load_sampler(name, SPACE, seed=3)
+        resumed.optimize(planted, n_trials=n_trials)
+    drawn = [points(t.params) for t in whole.trials]
+    assert [points(t.params) for t in resumed.trials] == drawn
+    assert drawn != [points(t.params) for t in searched(load_sampler(name, SPACE, seed=4), 24).trials]
+    assert len(set(drawn[:10])) > 5
+
+
+def test_what_a_killed_process_was_to_evaluate_is_drawn_once_more() -> None:
+    study = optuna.create_study(sampler=load_sampler("random", SPACE, seed=3))
+    study.optimize(planted, n_trials=3)
+    lost = study.ask()
+    wanted = SPACE.suggest(lost)
+    history.abandon(study, lost)
+    study.sampler = pickle.loads(pickle.dumps(load_sampler("random", SPACE, seed=3)))
+    assert SPACE.suggest(study.ask()) == wanted
+    assert SPACE.suggest(study.ask()) != wanted
 
 
 def test_the_state_of_a_foreign_search_honours_the_direction_and_breaks_ties() -> None:
