@@ -33,10 +33,10 @@ def comparison_table(comparison: Comparison, *, resamples: int = 2000, confidenc
     Columns: `title`, `kind` (one of `KINDS`), `ours`, `points`; `validation_loss` (that the arm itself reached) with its
     interval `validation_loss_low`, `validation_loss_high`; `landscape_loss` and `regret` (of the chosen configuration, on the
     one landscape where all were trained by the same rule); `evaluations`, `share_of_exhaustive` (not of references),
-    `trained`, `reused`, `in_vain`; `epochs` and `samples` (of all evaluations of the arm together) and `lineage_epochs`,
-    `lineage_samples` (that the chosen weights have seen, the inherited ones included); and for each score `s` of `loss`,
-    `accuracy`, `f1`, `sensitivity`, `specificity`, `auc` on the test subjects: `test_s`, `test_s_low`, `test_s_high`. What is
-    not known is not a number.
+    `trained`, `reused`, `in_vain`; `epochs` and `samples` (of all evaluations of the arm and of what they inherit from, each
+    training once) and `lineage_epochs`, `lineage_samples` (that the chosen weights have seen, the inherited ones included);
+    and for each score `s` of `loss`, `accuracy`, `f1`, `sensitivity`, `specificity`, `auc` on the test subjects: `test_s`,
+    `test_s_low`, `test_s_high`. What is not known is not a number.
 
     Args:
         comparison: What is to be shown.
@@ -123,18 +123,18 @@ def _facts(comparison: Comparison, arm: Arm) -> dict[str, object]:
 
 def _cost(arm: Arm) -> dict[str, float]:
     final = [arm.chosen] if arm.chosen is not None else list(arm.evaluations)
-    spent = {name: _total(arm.evaluations, name) for name in ("epochs", "samples")}
-    return spent | {f"lineage_{name}": _with_lineage(final, name) for name in ("epochs", "samples")}
+    spent = {name: _with_lineages(arm.evaluations, name) for name in ("epochs", "samples")}
+    return spent | {f"lineage_{name}": _with_lineages(final, name) for name in ("epochs", "samples")}
 
 
-def _total(evaluations: Sequence[Evaluation], name: str) -> float:
-    return float(sum(evaluation.cost.get(name, math.nan) for evaluation in evaluations)) if evaluations else math.nan
-
-
-def _with_lineage(evaluations: Sequence[Evaluation], name: str) -> float:
-    """Own cost and the lineage's; where several members inherit from the same lineage, that was paid for once."""
+def _with_lineages(evaluations: Sequence[Evaluation], name: str) -> float:
+    """Own costs, and those of the lineages that are not among the evaluations: what several inherit from was paid for once."""
+    if not evaluations:
+        return math.nan
+    trained = {(*e.lineage, e.configuration) for e in evaluations}
+    own = sum(e.cost.get(name, math.nan) for e in evaluations)
     inherited = {e.lineage: e.cost.get(f"lineage_{name}", math.nan) - e.cost.get(name, math.nan) for e in evaluations}
-    return _total(evaluations, name) + sum(inherited.values())
+    return float(own + sum(cost for lineage, cost in inherited.items() if lineage not in trained))
 
 
 def _intervals(

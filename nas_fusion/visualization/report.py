@@ -79,7 +79,8 @@ def _about(comparison: Comparison) -> str:
     parts += [" / ".join(map(str, cohort["classes"]))] if "classes" in cohort else []
     trained = f"{comparison.trained_for_search} trainings served the search"
     audit = f", {comparison.trained_for_audit} only the comparison" if comparison.trained_for_audit else ""
-    return "; ".join([*parts, f"{trained}{audit}"]) + "."
+    in_vain = f", {comparison.trained_in_vain} were speculated in vain" if comparison.trained_in_vain else ""
+    return "; ".join([*parts, f"{trained}{audit}{in_vain}"]) + "."
 
 
 def _finding(finding: Finding) -> str:
@@ -114,7 +115,7 @@ def _tables(comparison: Comparison) -> Iterator[str]:
 def _reading(comparison: Comparison) -> str:
     text = (
         "Validation loss (nats) is what the arm itself reached, and was selected on. Trained in all: by all its evaluations "
-        "together; trained by the chosen: what the chosen weights have seen, their lineage's training included."
+        "and what they inherit from; trained by the chosen: what the chosen weights have seen, their lineage's training included."
     )
     if comparison.landscape is not None:
         text += (

@@ -33,8 +33,15 @@ def test_an_ensemble_is_charged_with_all_its_trainings_and_its_common_lineage_on
     members = tuple(evaluation(on(i), 0.6, lineage=(on(),)) for i in range(1, 5))
     ensemble = replace(comparison.arm("ensemble_of_placements"), evaluations=members)
     table = comparison_table(replace(comparison, arms=(ensemble,)), resamples=10)
-    assert table.loc["ensemble_of_placements", "epochs"] == 40
-    assert table.loc["ensemble_of_placements", "lineage_epochs"] == 50
+    assert table.loc["ensemble_of_placements", "epochs"] == table.loc["ensemble_of_placements", "lineage_epochs"] == 50
+
+
+def test_what_was_trained_in_all_holds_a_baseline_that_the_search_did_not_choose_to_evaluate() -> None:
+    arm = sfsa(synergy_landscape())
+    without = replace(arm, evaluations=tuple(evaluation(on(i), 0.6, lineage=(on(),)) for i in (1, 2, 3)))
+    with_it = replace(without, name="random", evaluations=(evaluation(on(), 0.65), *without.evaluations))
+    table = comparison_table(planted_comparison(arms=(without, with_it)), resamples=10)
+    assert table["epochs"].tolist() == [40, 40] and table["samples"].tolist() == [4 * 3200] * 2
 
 
 def test_scores_of_the_test_subjects_are_scikit_learns() -> None:

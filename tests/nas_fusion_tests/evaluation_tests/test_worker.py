@@ -112,9 +112,10 @@ def test_tensors_of_another_shape_are_not_inherited() -> None:
 
 
 def test_the_inherited_state_is_never_selected() -> None:
-    evaluation = worker(plan={"learning_rate": 10.0}).evaluate(FIRST, lineage=(OFF,))
-    assert evaluation.epochs[0] >= 1
-    assert evaluation.value == min(evaluation.curves[0])
+    ours = worker(TinySpace(edit=lambda stages: [replace(stages[0], loss=lambda model, batch: -cross_entropy(model, batch))]))
+    parent, evaluation = ours.evaluate(OFF), ours.evaluate(FIRST, lineage=(OFF,))
+    assert min(evaluation.curves[0]) > parent.value  # a loss that makes every epoch worse
+    assert evaluation.epochs[0] >= 1 and evaluation.value == min(evaluation.curves[0])
 
 
 def test_missing_ancestors_are_trained_first() -> None:

@@ -75,7 +75,7 @@ def test_sfsa_takes_the_path_of_sequential_feature_selection(seed: int) -> None:
     assert [points(c) for c in sampler.path(study)] == sequential(len(space.parameters), losses)
 
 
-@pytest.mark.parametrize("seed", SETS[:40])
+@pytest.mark.parametrize("seed", SETS)
 def test_exhaustive_finds_the_optimum_of_exhaustive_feature_selection(seed: int) -> None:
     space, losses = set_function(seed)
     sampler = ExhaustiveSampler(space)
