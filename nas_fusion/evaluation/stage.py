@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -22,12 +23,15 @@ class TrainingPlan:
         epochs: Passes over the training subjects, at least 1.
         inherited_epochs: Passes where weights are inherited, `None` for the same as `epochs`.
         batch_size: Subjects a step.
-        learning_rate: Peak learning rate.
-        weight_decay: Decoupled for `adamw`.
+        learning_rate: Peak learning rate, at least 0.
+        weight_decay: At least 0; decoupled for `adamw`.
         optimiser: `adamw`, `adam` or `sgd`.
         schedule: `one_cycle` (20 % warm-up), `cosine`, `step` (0.8 every 50 epochs) or `constant`.
         patience: Epochs without a better validation loss after which training ends, `None` for never.
         flips: Spatial axes (0 = first) that are flipped at random, the same way in all modalities of a subject.
+
+    Raises:
+        ValueError: If a field is out of its range.
     """
 
     epochs: int = 10
@@ -43,8 +47,15 @@ class TrainingPlan:
     def __post_init__(self) -> None:
         for name, least in (("epochs", 1), ("batch_size", 1), ("inherited_epochs", 1), ("patience", 1)):
             value = getattr(self, name)
+            if type(value) is not int and not (value is None and name in ("inherited_epochs", "patience")):
+                raise ValueError(f"`{name}` must be a whole number, but got {value!r}.")
             if value is not None and value < least:
                 raise ValueError(f"`{name}` must be at least {least}, but got {value}.")
+        for name, number in (("learning_rate", self.learning_rate), ("weight_decay", self.weight_decay)):
+            if type(number) not in (int, float) or not math.isfinite(number) or number < 0:
+                raise ValueError(f"`{name}` must be a finite number of at least 0, but got {number!r}.")
+        if not isinstance(self.flips, tuple) or not all(type(axis) is int for axis in self.flips):
+            raise ValueError(f"`flips` must be a tuple of axes, but got {self.flips!r}.")
         for name, allowed in (
             ("optimiser", ("adamw", "adam", "sgd")),
             ("schedule", ("one_cycle", "cosine", "step", "constant")),

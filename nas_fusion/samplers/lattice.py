@@ -33,6 +33,9 @@ class Rule:
     speculate: bool = True
 
     def __post_init__(self) -> None:
+        for name in ("width", "patience"):
+            if not isinstance(getattr(self, name), int):
+                raise ValueError(f"`{name}` must be a whole number, but got {getattr(self, name)}.")
         for name, least in (("width", 1), ("patience", 1), ("tolerance", 0)):
             if not getattr(self, name) >= least or math.isinf(getattr(self, name)):
                 raise ValueError(f"`{name}` must be a finite number of at least {least}, but got {getattr(self, name)}.")

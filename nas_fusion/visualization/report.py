@@ -115,7 +115,8 @@ def _tables(comparison: Comparison) -> Iterator[str]:
 def _reading(comparison: Comparison) -> str:
     text = (
         "Validation loss (nats) is what the arm itself reached, and was selected on. Trained in all: by all its evaluations "
-        "and what they inherit from; trained by the chosen: what the chosen weights have seen, their lineage's training included."
+        "and what they inherit from; trained by the chosen: what the chosen weights have seen, their lineage's training "
+        "included."
     )
     if comparison.landscape is not None:
         text += (

@@ -109,6 +109,13 @@ def test_digest_and_seed() -> None:
     [
         ({"plan": {"epoch": 5}}, "`plan` must override fields among epochs, .*, but got 'epoch'"),
         ({"plan": {"epochs": 0}}, "`epochs` must be at least 1, but got 0"),
+        ({"plan": {"epochs": 2.5}}, "`epochs` must be a whole number, but got 2.5"),
+        ({"plan": {"batch_size": None}}, "`batch_size` must be a whole number, but got None"),
+        ({"plan": {"learning_rate": -1.0}}, "`learning_rate` must be a finite number of at least 0, but got -1.0"),
+        ({"plan": {"learning_rate": "fast"}}, "`learning_rate` must be a finite number of at least 0, but got 'fast'"),
+        ({"plan": {"weight_decay": float("nan")}}, "`weight_decay` must be a finite number of at least 0, but got nan"),
+        ({"plan": {"flips": "01"}}, "`flips` must be a tuple of axes, but got '01'"),
+        ({"plan": {"schedule": "steps"}}, "`schedule` must be one of one_cycle, .*, but got 'steps'"),
         ({"inherit": "child"}, "`inherit` must be one of parent, baseline, none, but got 'child'"),
         ({"precision": "fp8"}, "`precision` must be one of auto, fp32, bf16, but got 'fp8'"),
     ],

@@ -208,6 +208,8 @@ def test_one_sampler_object_for_two_studies(sampler: Callable[..., SearchSampler
     ("options", "message"),
     [
         ({"width": 0}, "`width` must be a finite number of at least 1, but got 0"),
+        ({"width": 1.5}, "`width` must be a whole number, but got 1.5"),
+        ({"patience": math.inf}, "`patience` must be a whole number, but got inf"),
         ({"patience": 0}, "`patience` must be a finite number of at least 1, but got 0"),
         ({"tolerance": -0.1}, "`tolerance` must be a finite number of at least 0, but got -0.1"),
         ({"tolerance": math.nan}, "`tolerance` must be a finite number of at least 0, but got nan"),
