@@ -85,6 +85,7 @@ class Comparison:
         landscape_inherit: That rule.
         trained_for_search: Trainings that served a search.
         trained_for_audit: Trainings that only served the comparison (references, configurations for the landscape).
+        trained_in_vain: Trainings that workers speculated on and nothing used: how many depends on timing, no result does.
         settings: Seed, folds, plan, device, versions: JSON-compatible, for the report's last section.
     """
 
@@ -97,6 +98,7 @@ class Comparison:
     landscape_inherit: str | None = None
     trained_for_search: int = 0
     trained_for_audit: int = 0
+    trained_in_vain: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property

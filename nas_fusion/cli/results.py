@@ -54,8 +54,9 @@ def print_comparison(comparison: Comparison, report: Path) -> None:
     print(plain_table(comparison))
     print()
     _print_diagnosis(comparison)
-    counts = f"{comparison.trained_for_search} trainings served the searches, {comparison.trained_for_audit} only the audit."
-    print(f"\n{counts}\nReport: {report}")
+    counts = f"{comparison.trained_for_search} trainings served the searches, {comparison.trained_for_audit} only the audit"
+    in_vain = f", {comparison.trained_in_vain} were speculated in vain" if comparison.trained_in_vain else ""
+    print(f"\n{counts}{in_vain}.\nReport: {report}")
 
 
 def _print_diagnosis(comparison: Comparison) -> None:
@@ -94,6 +95,7 @@ def comparison_json(comparison: Comparison, url: str, report: Path) -> dict[str,
         "landscape_inherit": comparison.landscape_inherit,
         "trained_for_search": comparison.trained_for_search,
         "trained_for_audit": comparison.trained_for_audit,
+        "trained_in_vain": comparison.trained_in_vain,
         "arms": [_arm_json(arm, comparison, scores) for arm in comparison.searches],
         "references": [_reference_json(arm, scores) for arm in comparison.arms if not arm.is_search],
     }

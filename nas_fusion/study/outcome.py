@@ -26,11 +26,12 @@ AUDITOR = "exhaustive"  # the arm that evaluates every configuration by one rule
 
 @dataclass(frozen=True)
 class _Search:
-    """An arm, and the keys of all that was evaluated for it, used or in vain."""
+    """An arm, the keys of what its search used, and of what was speculated in vain."""
 
     arm: Arm
     spec: StudySpec
     keys: frozenset[str]
+    in_vain: frozenset[str]
 
 
 def summarise(laboratory: Laboratory, storage: BaseStorage, studies: Sequence[str], *, command: str = "") -> Comparison:
@@ -52,6 +53,7 @@ def summarise(laboratory: Laboratory, storage: BaseStorage, studies: Sequence[st
     audit = {evaluation.key for arm in references for evaluation in arm.evaluations}
     audit |= {key for search in searches if search.arm.name == AUDITOR for key in search.keys}
     searched = {key for search in searches if search.arm.name != AUDITOR or len(searches) == 1 for key in search.keys}
+    in_vain = {key for search in searches for key in search.in_vain}
     return Comparison(
         space=laboratory.space,
         cohort=_facts(laboratory),
@@ -62,6 +64,7 @@ def summarise(laboratory: Laboratory, storage: BaseStorage, studies: Sequence[st
         landscape_inherit=None if landscape is None else ("none" if spec.inherit == "none" else "baseline"),
         trained_for_search=len(searched),
         trained_for_audit=len(audit - searched),
+        trained_in_vain=len(in_vain - searched - audit),
         settings=laboratory.worker.description(),
     )
 
@@ -138,7 +141,9 @@ def _search(laboratory: Laboratory, storage: BaseStorage, name: str) -> _Search:
         reused=sum(not evaluation.trained for evaluation in every),
         in_vain=len(state.in_vain),
     )
-    return _Search(_with_test(arm, laboratory), spec, frozenset(evaluation.key for evaluation in every))
+    keys = frozenset(evaluation.key for _, evaluation in used)
+    in_vain = frozenset(evaluation.key for evaluation in every) - keys
+    return _Search(_with_test(arm, laboratory), spec, keys, in_vain)
 
 
 def _evaluation_of(configuration: Configuration, evaluations: Sequence[Evaluation]) -> Evaluation:
