@@ -45,8 +45,8 @@ def test_the_lineage_that_a_sampler_wrote_decides() -> None:
     from nas_fusion import SFSASampler
 
     ours = worker()
-    study = optuna.create_study(sampler=SFSASampler(ours.space))
-    study.optimize(ours, n_trials=4)
+    study = optuna.create_study(sampler=SFSASampler(ours.space, patience=2))
+    study.optimize(ours)
     for trial in study.trials:
         evaluation = history.read_evaluation(trial, ours.space)
         assert evaluation is not None and evaluation.lineage == history.lineage_of(trial)

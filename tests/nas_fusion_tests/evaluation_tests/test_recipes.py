@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 
 from nas_fusion import EvaluationWorker, Stage, TrainingPlan
 from nas_fusion.cohorts import Fold, Splits
@@ -96,6 +97,30 @@ def test_lineage_that_nobody_wrote() -> None:
         assert worker(inherit=inherit).lineage(BOTH) == (OFF,)
         assert worker(inherit=inherit).lineage(OFF) == ()
     assert worker(inherit="none").lineage(BOTH) == ()
+
+
+def test_what_seeds_derive_from() -> None:
+    def seeds(configuration: dict[str, str], *lineage: dict[str, str], fold: int = 0, seed: int = 0) -> tuple[int, int]:
+        book = worker(seed=seed)._book
+        recipe = book.of(configuration, lineage)
+        return book.initial_seed(recipe, recipe.stages[0]), book.order_seed(recipe, recipe.stages[0], fold)
+
+    recipes = [(OFF,), (FIRST,), (SECOND,), (FIRST, OFF), (SECOND, OFF), (BOTH, OFF, FIRST), (BOTH, OFF, SECOND)]
+    initial = {seeds(*recipe, seed=seed)[0] for recipe in recipes for seed in (0, 1)}
+    assert len(initial) == 2 * len(recipes)  # (seed, configuration, lineage)
+    assert seeds(FIRST, OFF)[1] == seeds(SECOND, OFF)[1]
+    order = {seeds(*recipe, fold=fold, seed=seed)[1] for recipe in recipes for fold in (0, 1) for seed in (0, 1)}
+    assert len(order) == 2 * 2 * 4  # (seed, parent, fold); parents: none, OFF, FIRST, SECOND
+    assert seeds(FIRST, OFF, fold=1)[0] == seeds(FIRST, OFF)[0]
+
+
+def test_initial_weights_follow_from_the_seed() -> None:
+    def weights(seed: int) -> torch.Tensor:
+        ours = worker(seed=seed)
+        recipe = ours._book.of(FIRST)
+        return ours._trainer.build(recipe, recipe.stages[0], {})[0].state_dict()["first.0.0.weight"]
+
+    assert torch.equal(weights(0), weights(0)) and not torch.equal(weights(0), weights(1))
 
 
 def test_digest_and_seed() -> None:
