@@ -7,6 +7,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import typer
 
@@ -14,6 +15,7 @@ from nas_fusion.cli import cohort, compare, dashboard, evaluate, listing, report
 from nas_fusion.study.progress import WorkFailed
 
 DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+_AS_WIDE_AS_IT_NEEDS = 1000
 _RESUME = "Interrupted; nothing is lost, and the same command resumes."
 USER_ERRORS = (
     ValueError,
@@ -59,13 +61,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         warnings.formatwarning = formatted
 
 
+def _command() -> Any:
+    """Return the command, whose help has boxes and colours only where somebody looks at it through a terminal."""
+    app.rich_markup_mode = "rich" if sys.stdout.isatty() else None
+    return typer.main.get_command(app)
+
+
+def _help_width() -> dict[str, int]:
+    return {} if sys.stdout.isatty() else {"terminal_width": _AS_WIDE_AS_IT_NEEDS}
+
+
 def _one_line(message: Warning | str, *where: object, **more: object) -> str:
     return f"Warning: {message}\n"
 
 
 def _run(arguments: Sequence[str]) -> int:
     try:
-        code = typer.main.get_command(app).main(list(arguments), prog_name="nas-fusion", standalone_mode=False)
+        code = _command().main(list(arguments), prog_name="nas-fusion", standalone_mode=False, **_help_width())
     except (KeyboardInterrupt, typer.Abort):
         return _end(_RESUME, INTERRUPTED)
     except typer.Exit as ending:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas_fusion import plugins
 from nas_fusion.cli.options import StudyOptions
-from nas_fusion.cli.settings import artifacts_url, at_least, key_values, names, results_folder, storage_url
+from nas_fusion.cli.settings import artifacts_url, at_least, key_values, names, not_empty, results_folder, storage_url
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
@@ -54,6 +54,7 @@ def requested(options: StudyOptions, samplers: Sequence[str], command: str) -> R
         ValueError: If an option, the data, the storage, or what they name is wrong.
     """
     from nas_fusion.cohorts import load_cohort
+    from nas_fusion.evaluation.folds import check_folds
     from nas_fusion.study.budget import max_evaluations
     from nas_fusion.study.laboratory import Laboratory, split_digest
     from nas_fusion.study.spec import StudySpec
@@ -61,12 +62,13 @@ def requested(options: StudyOptions, samplers: Sequence[str], command: str) -> R
     from nas_fusion.study.workers import devices_of_workers
 
     _check_numbers(options)
+    not_empty({f"--{name}": getattr(options, name) for name in ("data", "storage", "study", "artifacts", "label", "group")})
     typed, source_options = key_values("--set", options.space_options), _source_options(options)
     sampler_options = key_values("--sampler-set", options.sampler_options)
     out = results_folder(options.out)
     artifacts, url = artifacts_url(options.artifacts, out), storage_url(options.storage, out)
     storage = open_storage(url)
-    source = options.data or embedded_cohort(options.space)
+    source = lasting(options.data or embedded_cohort(options.space))
     space = _space(options, typed, source)
     cohort = load_cohort(source, **source_options)
     spec = StudySpec(
@@ -84,6 +86,7 @@ def requested(options: StudyOptions, samplers: Sequence[str], command: str) -> R
         artifacts=artifacts,
         command=command,
     )
+    check_folds(cohort)  # before a study is made, whose name a refused command would take
     laboratory = Laboratory(spec, space, cohort)
     specs = {name: spec.replace(sampler=name, sampler_options=taken_by(name, sampler_options, samplers)) for name in samplers}
     for each in specs.values():
@@ -103,15 +106,22 @@ def embedded_cohort(space: str) -> str:
     return name
 
 
+def lasting(source: str) -> str:
+    """Return a source that means the same in any working directory, where a worker or a report may be started."""
+    if source in plugins.names("cohorts") or not Path(source).expanduser().exists():
+        return source
+    return str(Path(source).expanduser().absolute())
+
+
 def _check_numbers(options: StudyOptions) -> None:
-    for option, value, least in (
-        ("--workers", options.workers, 1),
-        ("--epochs", options.epochs, 1),
-        ("--trials", options.trials, 1),
-        ("--folds", options.folds, 1),
-        ("--seed", options.seed, 0),
+    for option, value, least, most in (
+        ("--workers", options.workers, 1, 1024),
+        ("--epochs", options.epochs, 1, 1_000_000),
+        ("--trials", options.trials, 1, None),
+        ("--folds", options.folds, 1, None),
+        ("--seed", options.seed, 0, 2**32 - 1),
     ):
-        at_least(option, value, least)
+        at_least(option, value, least, most)
 
 
 def _source_options(options: StudyOptions) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,15 +54,28 @@ def names(option: str, text: str | None, *, least: int = 1) -> tuple[str, ...] |
     return found
 
 
-def at_least(option: str, value: int | None, least: int) -> int | None:
-    """Return a number that is large enough, or `None`.
+def at_least(option: str, value: int | None, least: int, most: int | None = None) -> int | None:
+    """Return a number that is large and small enough, or `None`.
 
     Raises:
-        ValueError: If it is smaller than `least`.
+        ValueError: If it is smaller than `least` or larger than `most`.
     """
     if value is not None and value < least:
         raise ValueError(f"`{option}` must be at least {least}, but got {value}.")
+    if value is not None and most is not None and value > most:
+        raise ValueError(f"`{option}` must be at most {most}, but got {value}.")
     return value
+
+
+def not_empty(options: Mapping[str, object]) -> None:
+    """Check that no option was given as an empty text, as by a shell variable that is not set.
+
+    Raises:
+        ValueError: If one was.
+    """
+    for option, value in options.items():
+        if isinstance(value, str) and not value.strip():
+            raise ValueError(f"`{option}` must not be empty; leave it out for its default.")
 
 
 def results_folder(out: Path) -> Path:
@@ -93,12 +106,17 @@ def artifacts_url(artifacts: str | None, out: Path) -> str:
     """Return where weights and predictions are kept: what was asked for, else a folder beside the results, made if need be.
 
     Raises:
-        ValueError: If it is a file.
+        ValueError: If it is a file, or cannot be made or written to.
     """
     if artifacts is not None and "://" in artifacts:
         return artifacts
     folder = Path(artifacts) if artifacts is not None else out / "artifacts"
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"`--artifacts` must be a folder or a URL, but {folder} is a file.")
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"`--artifacts` must be a folder or a URL, but {folder} cannot be made: {error.strerror}.") from None
+    if not os.access(folder, os.W_OK):
+        raise ValueError(f"`--artifacts` must be a folder that can be written to, but {folder} cannot.")
     return str(folder.resolve())

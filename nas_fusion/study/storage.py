@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -13,12 +14,14 @@ from typing import TypeVar
 from optuna.exceptions import ExperimentalWarning, OptunaError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalRedisBackend
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
 
 FORMS = "sqlite:///FILE, postgresql+psycopg://USER@HOST/DATABASE, redis://HOST or the path of a journal file (*.journal, *.log)"
 _URL = re.compile(r"[\w+]+://")
 _SQLITE = "sqlite:///"
 _SQLITE_HEADER = b"SQLite format 3\x00"
+_MADE_BY_ANOTHER = re.compile(r"already exists|UNIQUE constraint failed|duplicate key|UniqueViolation")
+_ATTEMPTS, _PAUSE_S = 10, 0.2
 _JOURNAL_SUFFIXES = (".journal", ".log", ".jsonl")
 T = TypeVar("T")
 
@@ -55,6 +58,14 @@ def _rdb(url: str) -> RDBStorage:
     # SQLite lets one process write at a time: the others wait rather than fail.
     engine_kwargs = {"connect_args": {"timeout": 120}} if url.startswith("sqlite") else {"pool_pre_ping": True}
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    for _ in range(_ATTEMPTS):
+        try:
+            return RDBStorage(url, engine_kwargs=engine_kwargs)
+        except (IntegrityError, OperationalError, ProgrammingError) as error:
+            # Two processes that open a new database at once make the same tables: the slower one finds them and looks again.
+            if not _MADE_BY_ANOTHER.search(str(error)):
+                raise
+            time.sleep(_PAUSE_S)
     return RDBStorage(url, engine_kwargs=engine_kwargs)
 
 

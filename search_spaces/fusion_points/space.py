@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import partial
@@ -138,6 +138,8 @@ def check_inputs(inputs: Inputs) -> None:
 
 
 def _names(argument: str, names: Sequence[str] | str) -> tuple[str, ...]:
+    if not isinstance(names, Iterable):
+        raise ValueError(f"`{argument}` must be at least one name, each once, but got {names!r}.")
     found = tuple(name.strip() for name in names.split(",")) if isinstance(names, str) else tuple(names)
     if not found or len(set(found)) < len(found) or not all(isinstance(name, str) and name for name in found):
         raise ValueError(f"`{argument}` must be at least one name, each once, but got {list(found)}.")

@@ -25,6 +25,14 @@ def test_help_is_light() -> None:
         assert command in finished.stdout
 
 
+def test_help_is_plain_and_whole_without_a_terminal(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    first, search = run("--help").out, run("search", "--help").out
+    assert "once, then it is known." in first and "…" not in first + search
+    assert "--artifacts DIR|URL" in search and "default: the space's embedded cohort." in search
+    assert not set("╭│╰─\x1b") & set(first + search)
+
+
 def test_module_is_the_command() -> None:
     finished = subprocess.run(
         [sys.executable, "-m", "nas_fusion", "list", "kinds"], capture_output=True, text=True, check=False
@@ -57,6 +65,17 @@ def test_worker_needs_nothing_but_storage_and_name(run: Run, monkeypatch: pytest
     found = run("search", "tiny", *ONE, *options, "--out", "a", "--json")
     assert found.json["evaluations"] == 4 and "(known already)" not in found.err
     assert list((tmp_path / "a" / "artifacts").glob("*.safetensors"))
+
+
+def test_data_named_relatively_are_found_from_another_folder(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    size = [word for key in ("shape=12", "train=12", "validation=8", "test=4") for word in ("--cohort-set", key)]
+    assert run("cohort", "make", "simulated-mri", "--out", "bids", *size).code == 0
+    words = ["--modalities", "T1w,FLAIR", "--label", "group", "--set", "preset=small", "--epochs", "1"]
+    assert run("search", "fusion-points", "--data", "bids", *ONE, *words).code == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    outcome = run("report", "--out", tmp_path / "nas-fusion-results")
+    assert (outcome.code, outcome.err) == (0, "")
 
 
 def test_results_may_be_moved(finished: Run, tmp_path: Path) -> None:

@@ -49,6 +49,17 @@ from tests.nas_fusion_tests.cli_tests.conftest import ONE, Run
         ("search tiny --workers 0", "`--workers` must be at least 1"),
         ("search tiny --trials 0", "`--trials` must be at least 1"),
         ("search tiny --seed -1", "`--seed` must be at least 0"),
+        ("search tiny --seed 4294967296", "`--seed` must be at most 4294967295, but got 4294967296"),
+        ("search tiny --workers 100000", "`--workers` must be at most 1024, but got 100000"),
+        ("search tiny --epochs 99999999999999999999", "`--epochs` must be at most 1000000"),
+        ("search tiny --data=", "`--data` must not be empty"),
+        ("search tiny --study=", "`--study` must not be empty"),
+        ("search tiny --artifacts=", "`--artifacts` must not be empty"),
+        (
+            "search tiny --artifacts /proc/nowhere/a",
+            "`--artifacts` must be a folder or a URL, but /proc/nowhere/a cannot be made",
+        ),
+        ("search fusion-points --set modules=3", "`modules` must be at least one name, each once, but got 3"),
         ("search tiny --folds 0", "`--folds` must be at least 1"),
         ("search tiny --folds 60", "folds"),
         ("search tiny --device tpu", "`device` must be auto, cpu, cuda or cuda:INDEX, but got 'tpu'"),
@@ -145,6 +156,14 @@ def test_a_file_that_is_no_database(run: Run, tmp_path: Path) -> None:
         assert outcome.code == 2
         refused_in_one_sentence(outcome.err, message)
     assert (tmp_path / "notes.txt").read_text() == "dear diary"
+
+
+def test_data_that_cannot_be_trained_on_take_no_name(run: Run) -> None:
+    small = ("--cohort-set", "shape=12", "--cohort-set", "train=1", "--cohort-set", "validation=4")
+    outcome = run("search", "fusion-points", *ONE, *small)
+    assert outcome.code == 2
+    refused_in_one_sentence(outcome.err, "`splits` must give fold 0 two subjects to train")
+    assert optuna.get_all_study_names("sqlite:///nas-fusion-results/nas-fusion.db") == []
 
 
 def test_before_any_trial_there_is_nothing_to_report_or_evaluate(run: Run) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import optuna
@@ -74,3 +77,20 @@ def test_what_must_exist_is_not_made(tmp_path: Path, url: str) -> None:
     with pytest.raises(ValueError, match="there is no file"):
         open_storage(url.format(tmp_path), create=False)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_processes_that_make_one_database_at_once_all_open_it(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    code = f"from nas_fusion.study.storage import open_storage; input(); open_storage({url!r})"
+    pipe = subprocess.PIPE
+    openers = [
+        subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, stderr=pipe, text=True) for _ in range(4)
+    ]
+    time.sleep(2.5)  # until all have imported what they need
+    for opener in openers:
+        assert opener.stdin is not None
+        opener.stdin.write("\n")
+        opener.stdin.flush()
+    assert [opener.communicate()[1] for opener in openers] == [""] * 4
+    assert [opener.returncode for opener in openers] == [0] * 4
