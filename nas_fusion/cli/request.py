@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from nas_fusion.study.spec import StudySpec
 
 
+_LONGEST_NAME = 200
+
+
 @dataclass(frozen=True)
 class Request:
     """What a command works with.
@@ -54,7 +57,6 @@ def requested(options: StudyOptions, samplers: Sequence[str], command: str) -> R
         ValueError: If an option, the data, the storage, or what they name is wrong.
     """
     from nas_fusion.cohorts import load_cohort
-    from nas_fusion.evaluation.folds import check_folds
     from nas_fusion.study.budget import max_evaluations
     from nas_fusion.study.laboratory import Laboratory, split_digest
     from nas_fusion.study.spec import StudySpec
@@ -63,6 +65,8 @@ def requested(options: StudyOptions, samplers: Sequence[str], command: str) -> R
 
     _check_numbers(options)
     not_empty({f"--{name}": getattr(options, name) for name in ("data", "storage", "study", "artifacts", "label", "group")})
+    if options.study is not None and len(options.study.encode()) > _LONGEST_NAME:
+        raise ValueError(f"`--study` must have at most {_LONGEST_NAME} bytes, but has {len(options.study.encode())}.")
     typed, source_options = key_values("--set", options.space_options), _source_options(options)
     sampler_options = key_values("--sampler-set", options.sampler_options)
     out = results_folder(options.out)
@@ -86,8 +90,8 @@ def requested(options: StudyOptions, samplers: Sequence[str], command: str) -> R
         artifacts=artifacts,
         command=command,
     )
-    check_folds(cohort)  # before a study is made, whose name a refused command would take
     laboratory = Laboratory(spec, space, cohort)
+    _check_startable(laboratory)
     specs = {name: spec.replace(sampler=name, sampler_options=taken_by(name, sampler_options, samplers)) for name in samplers}
     for each in specs.values():
         max_evaluations(each, laboratory.sampler(each), space)
@@ -104,6 +108,15 @@ def embedded_cohort(space: str) -> str:
     if not isinstance(name, str):
         raise ValueError(f"`--data` must name a cohort or files: the space {space!r} has no embedded cohort.")
     return name
+
+
+def _check_startable(laboratory: Laboratory) -> None:
+    """Refuse what training would refuse before a study is made, whose name a refused command would take."""
+    from nas_fusion.evaluation.folds import check_folds
+
+    check_folds(laboratory.cohort)
+    laboratory.epochs(laboratory.space.baseline)  # the space looks at the inputs
+    assert laboratory.store is not None  # opened
 
 
 def lasting(source: str) -> str:
@@ -132,7 +145,11 @@ def _source_options(options: StudyOptions) -> dict[str, Any]:
         "group": options.group,
         "folds": options.folds,
     }
-    return {**key_values("--cohort-set", options.cohort_options), **{k: v for k, v in named.items() if v is not None}}
+    typed = key_values("--cohort-set", options.cohort_options)
+    for name, value in named.items():
+        if value is not None and typed.setdefault(name, value) is not value:
+            raise ValueError(f"`--{name}` must be given once, but `--cohort-set {name}=` says it too.")
+    return typed
 
 
 def _space(options: StudyOptions, typed: dict[str, Any], source: str) -> SearchSpace:

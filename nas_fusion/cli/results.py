@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 def written_report(comparison: Comparison, out: Path, name: str) -> Path:
     """Write the report into the folder of a study and return its path."""
+    from nas_fusion.cli.settings import study_folder
     from nas_fusion.visualization import write_report
 
-    folder = out / name
+    folder = study_folder(out, name)
     folder.mkdir(parents=True, exist_ok=True)
     return write_report(comparison, folder / "report.html")
 

@@ -97,6 +97,12 @@ def results_folder(out: Path) -> Path:
     return out
 
 
+def study_folder(out: Path, name: str) -> Path:
+    """Return the folder of a study in that of the results, whatever its name: slashes and dots lead nowhere else."""
+    text = name.replace("%", "%25").replace("/", "%2F").replace("\\", "%5C")
+    return out / (text.replace(".", "%2E") if set(text) == {"."} else text)
+
+
 def storage_url(storage: str | None, out: Path) -> str:
     """Return the URL of the studies' storage: what was asked for, else SQLite in the folder of the results."""
     return storage or f"sqlite:///{out / 'nas-fusion.db'}"

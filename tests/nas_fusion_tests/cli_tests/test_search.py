@@ -121,6 +121,16 @@ def test_if_every_model_crashes_the_reason_is_said(run: Run, monkeypatch: pytest
     assert "Traceback" not in outcome.err
 
 
+@pytest.mark.parametrize(
+    ("name", "folder"), [("..", "%2E%2E"), ("a/../../b", "a%2F..%2F..%2Fb"), ("/x", "%2Fx"), ("ü 1.2", "ü 1.2")]
+)
+def test_reports_stay_in_the_folder_of_results(run: Run, tmp_path: Path, name: str, folder: str) -> None:
+    outcome = run("search", "tiny", *ONE, "--study", name, "--json")
+    assert outcome.code == 0 and outcome.json["study"] == name
+    assert outcome.json["report"] == f"nas-fusion-results/{folder}/report.html"
+    assert [path.relative_to(tmp_path) for path in tmp_path.rglob("*.html")] == [Path(outcome.json["report"])]
+
+
 def test_dry_run_trains_nothing(run: Run, tmp_path: Path) -> None:
     outcome = run("search", "tiny", *ONE, "--folds", "2", "--dry-run", "--json")
     found = outcome.json

@@ -54,6 +54,8 @@ from tests.nas_fusion_tests.cli_tests.conftest import ONE, Run
         ("search tiny --epochs 99999999999999999999", "`--epochs` must be at most 1000000"),
         ("search tiny --data=", "`--data` must not be empty"),
         ("search tiny --study=", "`--study` must not be empty"),
+        (f"search tiny --study {'x' * 201}", "`--study` must have at most 200 bytes, but has 201"),
+        ("search tiny --folds 2 --cohort-set folds=3", "`--folds` must be given once"),
         ("search tiny --artifacts=", "`--artifacts` must not be empty"),
         (
             "search tiny --artifacts /proc/nowhere/a",
@@ -158,11 +160,19 @@ def test_a_file_that_is_no_database(run: Run, tmp_path: Path) -> None:
     assert (tmp_path / "notes.txt").read_text() == "dear diary"
 
 
-def test_data_that_cannot_be_trained_on_take_no_name(run: Run) -> None:
-    small = ("--cohort-set", "shape=12", "--cohort-set", "train=1", "--cohort-set", "validation=4")
-    outcome = run("search", "fusion-points", *ONE, *small)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--cohort-set train=1", "`splits` must give fold 0 two subjects to train"),
+        ("--cohort-set modalities=T1w", "`inputs` must have at least two modalities"),
+        ("--artifacts nonsense://bucket/x", "`artifacts` must be a folder"),
+    ],
+)
+def test_what_training_would_refuse_takes_no_name(run: Run, options: str, message: str) -> None:
+    small = ("--cohort-set", "shape=12", "--cohort-set", "validation=4", "--cohort-set", "test=4")
+    outcome = run("search", "fusion-points", *ONE, *small, *options.split())
     assert outcome.code == 2
-    refused_in_one_sentence(outcome.err, "`splits` must give fold 0 two subjects to train")
+    refused_in_one_sentence(outcome.err, message)
     assert optuna.get_all_study_names("sqlite:///nas-fusion-results/nas-fusion.db") == []
 
 
