@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -50,18 +50,20 @@ def check(
     cohort_options: CohortOptions = [],  # noqa: B006
     as_json: Json = False,
 ) -> None:
-    """Validate data and list all problems at once; exit code 2 if there are any."""
-    from nas_fusion.cli.output import print_json
+    """Validate data and list all problems at once, exit code 2 if there are any; else show what would be searched."""
+    from nas_fusion.cli.output import print_cohort, print_json
     from nas_fusion.cli.settings import key_values, names
-    from nas_fusion.cohorts import check_source
+    from nas_fusion.cohorts import check_source, load_cohort
 
     named = {"modalities": names("--modalities", modalities, least=2), "label": label, "group": group}
-    options = {name: value for name, value in named.items() if value is not None}
-    problems = check_source(source, **options, **key_values("--cohort-set", cohort_options))
+    options: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
+    options |= key_values("--cohort-set", cohort_options)
+    problems = check_source(source, **options)
     for problem in problems:
         print(problem, file=sys.stderr)
-    print(f"{source}: {len(problems)} problems." if problems else f"{source} is valid.")
+    print(f"{source}: {len(problems)} problems." if problems else f"{source} is valid.\n")
+    split = [] if problems else print_cohort(load_cohort(source, **options))
     if as_json:
-        print_json({"source": source, "problems": [dataclasses.asdict(problem) for problem in problems]})
+        print_json({"source": source, "problems": [dataclasses.asdict(problem) for problem in problems], "split": split})
     if problems:
         raise typer.Exit(2)

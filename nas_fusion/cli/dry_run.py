@@ -5,41 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from nas_fusion.cli.output import print_json, print_table
+from nas_fusion.cli.output import print_cohort, print_json, print_table
 
 if TYPE_CHECKING:
     from nas_fusion.cli.request import Request
-    from nas_fusion.study.laboratory import Laboratory
 
 
 def dry_run(request: Request, samplers: Sequence[str], *, as_json: bool) -> None:
     """Print the split, the largest number of trainings, and time and memory estimated from one measured step."""
-    laboratory = request.laboratory
-    split, cost = _split(laboratory), _cost(request, samplers)
-    print(f"The data are valid: {laboratory.cohort.name}, {len(laboratory.cohort)} subjects.\n")
-    print_table(list(split[0]), [list(row.values()) for row in split])
-    print()
+    cohort, cost = request.laboratory.cohort, _cost(request, samplers)
+    print(f"The data are valid: {cohort.name}, {len(cohort)} subjects.\n")
+    split = print_cohort(cohort)
     print_table(["estimate", "value"], [[name.replace("_", " "), value] for name, value in cost.items()])
     if as_json:
-        print_json({"cohort": laboratory.cohort.name, "split": split, **cost})
-
-
-def _split(laboratory: Laboratory) -> list[dict[str, Any]]:
-    cohort = laboratory.cohort
-    splits = cohort.splits
-    assert splits is not None
-    parts = [(f"fold {i} {name}", ids) for i, fold in enumerate(splits.folds, 1) for name, ids in _parts(fold)]
-    return [_counts(laboratory, name, ids) for name, ids in [*parts, ("test", splits.test)]]
-
-
-def _parts(fold: Any) -> list[tuple[str, Sequence[str]]]:
-    return [("training", fold.train), ("validation", fold.validation)]
-
-
-def _counts(laboratory: Laboratory, name: str, ids: Sequence[str]) -> dict[str, Any]:
-    cohort = laboratory.cohort
-    labels = cohort.labels[cohort.positions(ids)] if ids else cohort.labels[:0]
-    return {"part": name, "subjects": len(ids)} | {c: int((labels == i).sum()) for i, c in enumerate(cohort.classes)}
+        print_json({"cohort": cohort.name, "split": split, **cost})
 
 
 def _cost(request: Request, samplers: Sequence[str]) -> dict[str, Any]:

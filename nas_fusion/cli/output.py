@@ -7,10 +7,13 @@ import math
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from nas_fusion.cohorts import Cohort
 
 
 def print_json(values: Mapping[str, Any]) -> None:
@@ -28,6 +31,17 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]], title: 
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
     console = Console(file=sys.stdout, width=width, highlight=False, markup=False)
     console.print(table)
+
+
+def print_cohort(cohort: Cohort) -> list[dict[str, Any]]:
+    """Print the modalities and the parts of a cohort, and return the parts, a mapping each."""
+    from nas_fusion.cohorts.summary import modalities_table, parts_table
+
+    parts = parts_table(cohort)
+    for table in (modalities_table(cohort), parts):
+        print_table(list(table), table.astype(object).values.tolist())
+        print()
+    return [{str(name): value for name, value in row.items()} for row in parts.astype(object).to_dict("records")]
 
 
 def shown(value: object) -> str:

@@ -15,7 +15,7 @@ def parts_table(cohort: Cohort) -> pd.DataFrame:
     """
     parts = {"all": cohort.subjects}
     if cohort.splits is not None:
-        for number, fold in enumerate(cohort.splits.folds):
+        for number, fold in enumerate(cohort.splits.folds, 1):
             word = f"fold {number}: " if len(cohort.splits.folds) > 1 else ""
             parts |= {f"{word}train": fold.train, f"{word}validation": fold.validation}
         parts["test"] = cohort.splits.test

@@ -170,7 +170,10 @@ def test_cohort_make_and_check(run: Run, tmp_path: Path) -> None:
     assert run("cohort", "make", "simulated-mri", "--out", "bids", *sizes).code == 0
     assert len(list((tmp_path / "bids").rglob("*.nii.gz"))) == 24
     outcome = run("cohort", "check", "bids", "--modalities", "T1w,FLAIR", "--label", "group", "--json")
-    assert outcome.code == 0 and outcome.json == {"source": "bids", "problems": []}
+    assert outcome.code == 0 and outcome.json["source"] == "bids" and outcome.json["problems"] == []
+    parts = {row["part"]: row["subjects"] for row in outcome.json["split"]}
+    assert parts == {"all": 12, "train": 6, "validation": 4, "test": 2}
+    assert "1 x 8 x 8 x 8" in outcome.out
     (tmp_path / "bids" / "sub-00001" / "anat" / "sub-00001_FLAIR.nii.gz").unlink()
     outcome = run("cohort", "check", "bids", "--modalities", "T1w,FLAIR", "--label", "group", "--json")
     assert outcome.code == 2 and len(outcome.json["problems"]) == 1

@@ -139,7 +139,7 @@ def test_dry_run_trains_nothing(run: Run, tmp_path: Path) -> None:
     assert found["parameters"] == 2 * (2 * 3 + 2) + 3 * 2
     assert 0 < found["hours_at_most"] < 0.1 and found["peak_memory_mib"] > 1
     parts = {row["part"]: row["subjects"] for row in found["split"]}
-    assert parts["test"] == 32 and parts["fold 1 training"] + parts["fold 1 validation"] == 96
+    assert parts["test"] == 32 and parts["fold 1: train"] + parts["fold 1: validation"] == 96
     assert all(row["no"] + row["yes"] == row["subjects"] for row in found["split"])
     assert list((tmp_path / "nas-fusion-results").rglob("*.safetensors")) == []
     assert optuna.get_all_study_names("sqlite:///nas-fusion-results/nas-fusion.db") == []

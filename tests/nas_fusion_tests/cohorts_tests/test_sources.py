@@ -95,7 +95,7 @@ def test_tables_for_people(manifest: Callable[..., Path]) -> None:
         {"modality": "clinical", "kind": "vector", "shape": "2", "subjects": 10, "megabytes": 0.0},
     ]
     assert parts_table(cohort).to_dict("list") == {
-        "part": ["all", "fold 0: train", "fold 0: validation", "fold 1: train", "fold 1: validation", "test"],
+        "part": ["all", "fold 1: train", "fold 1: validation", "fold 2: train", "fold 2: validation", "test"],
         "subjects": [10, 4, 4, 4, 4, 2],
         "a": [5, 2, 2, 2, 2, 1],
         "b": [5, 2, 2, 2, 2, 1],
