@@ -24,7 +24,7 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-# 24^3 voxels keep the demo's 43 trainings within minutes on two cores; without shape=24 the cohort has 32^3.
+# 24^3 voxels keep the demo's 33 trainings within minutes on two cores; without shape=24 the cohort has 32^3.
 demo: $(INSTALLED)
 	$(BIN)/nas-fusion compare fusion-points --samplers sfsa,beam,exhaustive \
 		--cohort-set shape=24 --study demo --out $(RESULTS)
