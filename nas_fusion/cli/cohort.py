@@ -5,13 +5,17 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nas_fusion import plugins
 from nas_fusion.cli.options import CohortOptions, Group, Json, Label, Modalities
+
+if TYPE_CHECKING:
+    from nas_fusion.cohorts import Problem
 
 app = typer.Typer(help="Make an embedded cohort as real files, or check your own data.", no_args_is_help=True)
 
@@ -53,16 +57,23 @@ def check(
     """Validate data and list all problems at once, exit code 2 if there are any; else show what would be searched."""
     from nas_fusion.cli.output import print_cohort, print_json
     from nas_fusion.cli.settings import key_values, names
-    from nas_fusion.cohorts import check_source, load_cohort
+    from nas_fusion.cohorts import CohortError, load_cohort
 
     named = {"modalities": names("--modalities", modalities, least=2), "label": label, "group": group}
     options: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
     options |= key_values("--cohort-set", cohort_options)
-    problems = check_source(source, **options)
-    for problem in problems:
-        print(problem, file=sys.stderr)
-    print(f"{source}: {len(problems)} problems." if problems else f"{source} is valid.\n")
-    split = [] if problems else print_cohort(load_cohort(source, **options))
+    problems: Sequence[Problem] = ()
+    split: list[dict[str, Any]] = []
+    try:
+        cohort = load_cohort(source, **options)
+    except CohortError as error:
+        problems = error.problems
+        for problem in problems:
+            print(problem, file=sys.stderr)
+        print(f"{source}: {len(problems)} problems.")
+    else:
+        print(f"{source} is valid.\n")
+        split = print_cohort(cohort)
     if as_json:
         print_json({"source": source, "problems": [dataclasses.asdict(problem) for problem in problems], "split": split})
     if problems:
