@@ -64,9 +64,7 @@ def requested(options: StudyOptions, samplers: Sequence[str], command: str) -> R
     from nas_fusion.study.workers import devices_of_workers
 
     _check_numbers(options)
-    not_empty({f"--{name}": getattr(options, name) for name in ("data", "storage", "study", "artifacts", "label", "group")})
-    if options.study is not None and len(options.study.encode()) > _LONGEST_NAME:
-        raise ValueError(f"`--study` must have at most {_LONGEST_NAME} bytes, but has {len(options.study.encode())}.")
+    _check_words(options)
     typed, source_options = key_values("--set", options.space_options), _source_options(options)
     sampler_options = key_values("--sampler-set", options.sampler_options)
     out = results_folder(options.out)
@@ -124,6 +122,13 @@ def lasting(source: str) -> str:
     if source in plugins.names("cohorts") or not Path(source).expanduser().exists():
         return source
     return str(Path(source).expanduser().absolute())
+
+
+def _check_words(options: StudyOptions) -> None:
+    """Raise unless words that were typed are not empty and the study's name is of a usable length."""
+    not_empty({f"--{name}": getattr(options, name) for name in ("data", "storage", "study", "artifacts", "label", "group")})
+    if options.study is not None and len(options.study.encode()) > _LONGEST_NAME:
+        raise ValueError(f"`--study` must have at most {_LONGEST_NAME} bytes, but has {len(options.study.encode())}.")
 
 
 def _check_numbers(options: StudyOptions) -> None:

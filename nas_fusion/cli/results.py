@@ -69,21 +69,7 @@ def _print_diagnosis(comparison: Comparison) -> None:
 
 def search_json(comparison: Comparison, url: str, report: Path) -> dict[str, Any]:
     """Return the JSON object of `search`."""
-    arm, space = comparison.arms[0], comparison.space
-    return {
-        "study": arm.study,
-        "storage": url,
-        "sampler": arm.name,
-        "path": [space.active(configuration) for configuration in arm.path],
-        "best": _active(arm.best, space),
-        "value": arm.value,
-        "baseline_value": _baseline_value(comparison, arm),
-        "evaluations": len(arm.evaluations),
-        "trained": arm.trained,
-        "reused": arm.reused,
-        "in_vain": arm.in_vain,
-        "report": str(report),
-    }
+    return {**_outcome_json(comparison.arms[0], comparison), "storage": url, "report": str(report)}
 
 
 def comparison_json(comparison: Comparison, url: str, report: Path) -> dict[str, Any]:
@@ -107,11 +93,12 @@ def test_json(comparison: Comparison, name: str, url: str) -> dict[str, Any]:
     return {"study": name, "storage": url, "test": test_scores(comparison)}
 
 
-def _arm_json(arm: Arm, comparison: Comparison, scores: Scores) -> dict[str, Any]:
+def _outcome_json(arm: Arm, comparison: Comparison) -> dict[str, Any]:
+    """Return what came of a search, alone or as an arm."""
     space = comparison.space
     return {
-        "sampler": arm.name,
         "study": arm.study,
+        "sampler": arm.name,
         "path": [space.active(configuration) for configuration in arm.path],
         "best": _active(arm.best, space),
         "value": arm.value,
@@ -120,6 +107,12 @@ def _arm_json(arm: Arm, comparison: Comparison, scores: Scores) -> dict[str, Any
         "trained": arm.trained,
         "reused": arm.reused,
         "in_vain": arm.in_vain,
+    }
+
+
+def _arm_json(arm: Arm, comparison: Comparison, scores: Scores) -> dict[str, Any]:
+    return {
+        **_outcome_json(arm, comparison),
         "landscape_value": arm.landscape_value,
         "regret": arm.regret,
         "share_of_exhaustive": arm.share_of_exhaustive,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 import optuna
 
-from nas_fusion.samplers import SearchSampler
+from nas_fusion.samplers import BeamSampler, ExhaustiveSampler, SearchSampler, SFSASampler
 from nas_fusion.space import Configuration, SearchSpace
 
 # A decoy (2) that greedy search takes, and a synergy ({1, 3}) behind two points that look poor alone.
@@ -29,6 +29,10 @@ PLANTED = {
     (2, 3, 4): 0.55,
     (1, 2, 3, 4): 0.35,
 }
+SAMPLERS: list[Callable[..., SearchSampler]] = [SFSASampler, BeamSampler, ExhaustiveSampler]
+# What each of them needs and finds there.
+EVALUATIONS = {SFSASampler: 8, BeamSampler: 13, ExhaustiveSampler: 16}
+PATHS = {SFSASampler: [(), (2,)], BeamSampler: [(), (1,), (1, 3)], ExhaustiveSampler: [(), (1, 3)]}
 
 
 def choices(m: int, modules: Iterable[str] = ("mmtm",)) -> dict[str, list[str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import multiprocessing
 import threading
 import time
 from collections.abc import Callable
@@ -13,14 +12,11 @@ import optuna
 import pytest
 
 from nas_fusion import history
-from nas_fusion.samplers import BeamSampler, ExhaustiveSampler, SearchSampler, SFSASampler, _base, ledger
-from tests.nas_fusion_tests.samplers_tests.landscapes import choices, planted, points
+from nas_fusion.samplers import BeamSampler, SearchSampler, SFSASampler, _base, ledger
+from tests.nas_fusion_tests.samplers_tests.landscapes import SAMPLERS, choices, planted, points
 from tests.nas_fusion_tests.samplers_tests.studies import SPACE, claimed, sqlite, tell
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-FORK = multiprocessing.get_context("fork")
-SAMPLERS: list[Callable[..., SearchSampler]] = [SFSASampler, BeamSampler, ExhaustiveSampler]
-PATHS = {SFSASampler: [(), (2,)], BeamSampler: [(), (1,), (1, 3)], ExhaustiveSampler: [(), (1, 3)]}
 
 
 @pytest.fixture(autouse=True)

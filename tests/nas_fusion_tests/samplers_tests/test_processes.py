@@ -17,13 +17,11 @@ from optuna.trial import TrialState
 from nas_fusion import history
 from nas_fusion.process import Process
 from nas_fusion.samplers import BeamSampler, ExhaustiveSampler, SearchSampler, SFSASampler, _base, ledger
-from tests.nas_fusion_tests.samplers_tests.landscapes import choices, planted, points, run
+from tests.nas_fusion_tests.samplers_tests.landscapes import PATHS, SAMPLERS, choices, planted, points, run
 from tests.nas_fusion_tests.samplers_tests.studies import SPACE, claimed, ended, journal, sqlite
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 FORK = multiprocessing.get_context("fork")
-SAMPLERS: list[Callable[..., SearchSampler]] = [SFSASampler, BeamSampler, ExhaustiveSampler]
-PATHS = {SFSASampler: [(), (2,)], BeamSampler: [(), (1,), (1, 3)], ExhaustiveSampler: [(), (1, 3)]}
 
 
 @pytest.fixture(autouse=True)

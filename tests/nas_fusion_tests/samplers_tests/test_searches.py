@@ -13,12 +13,19 @@ from optuna.trial import TrialState
 from nas_fusion import history
 from nas_fusion.samplers import BeamSampler, ExhaustiveSampler, SearchSampler, SFSASampler
 from nas_fusion.space import Configuration, SearchSpace
-from tests.nas_fusion_tests.samplers_tests.landscapes import PLANTED, choices, evaluated, planted, points, run
+from tests.nas_fusion_tests.samplers_tests.landscapes import (
+    EVALUATIONS,
+    PATHS,
+    PLANTED,
+    SAMPLERS,
+    choices,
+    evaluated,
+    planted,
+    points,
+    run,
+)
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-SAMPLERS: list[Callable[..., SearchSampler]] = [SFSASampler, BeamSampler, ExhaustiveSampler]
-EVALUATIONS = {SFSASampler: 8, BeamSampler: 13, ExhaustiveSampler: 16}
-PATHS = {SFSASampler: [(), (2,)], BeamSampler: [(), (1,), (1, 3)], ExhaustiveSampler: [(), (1, 3)]}
 
 
 class Switches(SearchSpace):

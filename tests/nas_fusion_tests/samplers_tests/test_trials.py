@@ -11,13 +11,19 @@ import pytest
 from optuna.trial import TrialState
 
 from nas_fusion import history
-from nas_fusion.samplers import BeamSampler, ExhaustiveSampler, SearchSampler, SFSASampler
-from tests.nas_fusion_tests.samplers_tests.landscapes import PLANTED, choices, planted, points, run
+from nas_fusion.samplers import ExhaustiveSampler, SearchSampler, SFSASampler
+from tests.nas_fusion_tests.samplers_tests.landscapes import (
+    EVALUATIONS,
+    PATHS,
+    PLANTED,
+    SAMPLERS,
+    choices,
+    planted,
+    points,
+    run,
+)
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-SAMPLERS: list[Callable[..., SearchSampler]] = [SFSASampler, BeamSampler, ExhaustiveSampler]
-EVALUATIONS = {SFSASampler: 8, BeamSampler: 13, ExhaustiveSampler: 16}
-PATHS = {SFSASampler: [(), (2,)], BeamSampler: [(), (1,), (1, 3)], ExhaustiveSampler: [(), (1, 3)]}
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
