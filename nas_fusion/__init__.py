@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from nas_fusion.cohorts import Batch, Cohort, load_cohort
     from nas_fusion.evaluation import EvaluationWorker, Reference, Stage, TrainingPlan
     from nas_fusion.fusion import FusionModule, FusionNetwork, Stream, build_module, register_module
-    from nas_fusion.history import parent_of
+    from nas_fusion.history import parent_of, write_losses
     from nas_fusion.samplers import BeamSampler, ExhaustiveSampler, SFSASampler, load_sampler
     from nas_fusion.space import Configuration, SearchSpace, load_space
     from nas_fusion.study.comparison import compare
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "space": ("Configuration", "SearchSpace", "load_space"),
     "samplers": ("BeamSampler", "ExhaustiveSampler", "SFSASampler", "load_sampler"),
-    "history": ("parent_of",),
+    "history": ("parent_of", "write_losses"),
     "fusion": ("FusionModule", "FusionNetwork", "Stream", "build_module", "register_module"),
     "cohorts": ("Batch", "Cohort", "load_cohort"),
     "evaluation": ("EvaluationWorker", "Reference", "Stage", "TrainingPlan"),
@@ -53,6 +53,7 @@ __all__ = [
     "load_space",
     "parent_of",
     "register_module",
+    "write_losses",
 ]
 
 

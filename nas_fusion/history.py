@@ -6,7 +6,8 @@ Everything is a user attribute whose name begins with `nas_fusion:`, so that Opt
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from optuna import Study, Trial
@@ -23,6 +24,8 @@ _NON_FINITE = f"{PREFIX}non_finite"
 _ABANDONED = f"{PREFIX}abandoned"
 _ERROR = f"{PREFIX}error"
 _DESCRIPTION = f"{PREFIX}description"
+_LOSSES = f"{PREFIX}losses"
+_RANKING = f"{PREFIX}ranking"
 WAITING = "waiting"
 COMPLETE = "complete"
 
@@ -205,6 +208,33 @@ def error_of(trial: FrozenTrial) -> str | None:
 # --- evaluations ---
 
 
+def write_losses(trial: Trial, losses: Sequence[float]) -> None:
+    """Write what a trial's value is the mean of: samplers that decide under noise read it.
+
+    Args:
+        trial: As Optuna hands it to an objective.
+        losses: One a fold, each the mean over training seeds; one a training seed where there is one fold.
+
+    Raises:
+        ValueError: If there is none, or one is not finite.
+
+    Example:
+        >>> def objective(trial):
+        ...     losses = [train_and_validate(trial, fold) for fold in range(5)]
+        ...     nas_fusion.write_losses(trial, losses)
+        ...     return sum(losses) / len(losses)
+    """
+    written = [float(loss) for loss in losses]
+    if not written or not all(map(math.isfinite, written)):
+        raise ValueError(f"`losses` must be finite numbers, at least one, but got {written}.")
+    trial.set_user_attr(_LOSSES, written)
+
+
+def losses_of(trial: FrozenTrial) -> tuple[float, ...]:
+    """Return what `write_losses` wrote on a trial, empty if nothing."""
+    return tuple(trial.user_attrs.get(_LOSSES, ()))
+
+
 def write_evaluation(trial: Trial, evaluation: Evaluation) -> None:
     """Write an evaluation on a trial; its value is what the objective returns after it."""
     written = {
@@ -222,6 +252,7 @@ def write_evaluation(trial: Trial, evaluation: Evaluation) -> None:
     }
     for name, value in written.items():
         trial.set_user_attr(f"{PREFIX}{name}", value)
+    write_losses(trial, evaluation.fold_losses)
 
 
 def read_evaluation(trial: FrozenTrial, space: SearchSpace) -> Evaluation | None:
@@ -284,6 +315,23 @@ def describe(study: Study, wanted: Mapping[str, Any]) -> None:
 def description(study: Study) -> dict[str, Any] | None:
     """Return what a study was made with, `None` if it was never described."""
     stored: dict[str, Any] | None = study.user_attrs.get(_DESCRIPTION)
+    return stored
+
+
+def write_ranking(study: Study, ranking: Mapping[str, Any]) -> None:
+    """Write how probable configurations are after a differentiable search.
+
+    Args:
+        study: Whose sampler evaluates the most probable ones.
+        ranking: JSON-compatible: `configurations`, a list of pairs of choices and probability, the most probable first;
+            `cost`, what it took (`epochs`, `samples`, `seconds`); `key`, the digest of what decides it.
+    """
+    study.set_user_attr(_RANKING, _as_json(ranking))
+
+
+def ranking_of(study: Study) -> dict[str, Any] | None:
+    """Return what `write_ranking` wrote on a study, `None` if nothing."""
+    stored: dict[str, Any] | None = study._storage.get_study_user_attrs(study._study_id).get(_RANKING)
     return stored
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol
@@ -34,6 +35,12 @@ class Known(Protocol):
     def cost(self, key: Key) -> float | None:
         """Return what is minimised: infinite for an evaluation that is not better than any, `None` for none as yet."""
 
+    def losses(self, key: Key) -> tuple[float, ...]:
+        """Return what its cost is the mean of, to be minimised too: one a fold or seed, the cost alone where no more is known.
+
+        Empty for an infinite cost and for none.
+        """
+
     def is_claimed(self, key: Key) -> bool:
         """Return whether somebody is evaluating it."""
 
@@ -52,6 +59,11 @@ class Supposing(NamedTuple):
         """Return the supposed cost for its key, what is known for others."""
         found = self.known.cost(key)
         return self.supposed if found is None and key == self.key else found
+
+    def losses(self, key: Key) -> tuple[float, ...]:
+        """Return the supposed cost for its key, what is known for others."""
+        found = self.known.losses(key)
+        return found if found or key != self.key or math.isinf(self.supposed) else (self.supposed,)
 
     def is_claimed(self, key: Key) -> bool:
         """Return whether somebody is evaluating it."""

@@ -26,6 +26,7 @@ class _Outcome(NamedTuple):
     is_worthless: bool  # pruned or not finite: any other evaluation says more
     number: int
     cost: float
+    losses: tuple[float, ...]
 
 
 class Ledger:
@@ -69,6 +70,13 @@ class Ledger:
         if outcome is not None:
             return outcome.cost
         return math.inf if key in self._given_up else None
+
+    def losses(self, key: Key) -> tuple[float, ...]:
+        """Return what the cost is the mean of, the cost alone where no more was written, nothing for an infinite cost."""
+        outcome = self._outcomes.get(key)
+        if outcome is None or outcome.is_worthless:
+            return ()
+        return tuple(self._sign * loss for loss in outcome.losses) or (outcome.cost,)
 
     def is_claimed(self, key: Key) -> bool:
         """Return whether a living process evaluates it, or a trial waits for that."""
@@ -188,7 +196,7 @@ class Ledger:
 
     def _settle(self, trial: FrozenTrial, key: Key) -> None:
         cost = self.cost_of(trial.value if trial.state == TrialState.COMPLETE else None)
-        outcome = _Outcome(math.isinf(cost), trial.number, cost)
+        outcome = _Outcome(math.isinf(cost), trial.number, cost, history.losses_of(trial))
         known = self._outcomes.get(key)
         self.evaluated.append(trial.number)
         if known is None or outcome < known:

@@ -107,6 +107,23 @@ def test_no_evaluation_was_written(study: optuna.Study) -> None:
     assert history.read_evaluation(study.trials[0], SPACE) is None
 
 
+def test_losses_come_back_from_the_storage(study: optuna.Study) -> None:
+    trial = study.ask()
+    assert history.losses_of(study.trials[0]) == ()
+    history.write_losses(trial, [0.25, 0.5])
+    assert history.losses_of(study.trials[0]) == (0.25, 0.5)
+    for wrong in ([], [float("nan"), 0.5]):
+        with pytest.raises(ValueError, match=r"`losses` must be finite numbers, at least one, but got \["):
+            history.write_losses(trial, wrong)
+
+
+def test_a_ranking_comes_back_from_the_storage(study: optuna.Study) -> None:
+    assert history.ranking_of(study) is None
+    history.write_ranking(study, {"configurations": [({"layer1": "mmtm"}, 0.75)], "cost": {"epochs": 3}, "key": "abc"})
+    expected = {"configurations": [[{"layer1": "mmtm"}, 0.75]], "cost": {"epochs": 3}, "key": "abc"}
+    assert history.ranking_of(study) == expected
+
+
 def test_all_attributes_have_the_prefix(study: optuna.Study) -> None:
     trial = asked(study, history.Claim(SPACE.baseline))
     history.write_evaluation(trial, EVALUATION)
