@@ -14,13 +14,31 @@ if TYPE_CHECKING:
     from nas_fusion.evaluation import EvaluationWorker, Reference, Stage, TrainingPlan
     from nas_fusion.fusion import FusionModule, FusionNetwork, Stream, build_module, register_module
     from nas_fusion.history import parent_of, write_losses
-    from nas_fusion.samplers import BeamSampler, ExhaustiveSampler, SFSASampler, load_sampler
+    from nas_fusion.samplers import (
+        BackwardSampler,
+        BeamSampler,
+        DifferentiableSampler,
+        ExhaustiveSampler,
+        FloatingSampler,
+        SFSASampler,
+        SurrogateSampler,
+        load_sampler,
+    )
     from nas_fusion.space import Configuration, SearchSpace, load_space
     from nas_fusion.study.comparison import compare
 
 _HOMES = {
     "space": ("Configuration", "SearchSpace", "load_space"),
-    "samplers": ("BeamSampler", "ExhaustiveSampler", "SFSASampler", "load_sampler"),
+    "samplers": (
+        "BackwardSampler",
+        "BeamSampler",
+        "DifferentiableSampler",
+        "ExhaustiveSampler",
+        "FloatingSampler",
+        "SFSASampler",
+        "SurrogateSampler",
+        "load_sampler",
+    ),
     "history": ("parent_of", "write_losses"),
     "fusion": ("FusionModule", "FusionNetwork", "Stream", "build_module", "register_module"),
     "cohorts": ("Batch", "Cohort", "load_cohort"),
@@ -31,12 +49,15 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "BackwardSampler",
     "Batch",
     "BeamSampler",
     "Cohort",
     "Configuration",
+    "DifferentiableSampler",
     "EvaluationWorker",
     "ExhaustiveSampler",
+    "FloatingSampler",
     "FusionModule",
     "FusionNetwork",
     "Landscape",
@@ -45,6 +66,7 @@ __all__ = [
     "SearchSpace",
     "Stage",
     "Stream",
+    "SurrogateSampler",
     "TrainingPlan",
     "build_module",
     "compare",
