@@ -107,9 +107,7 @@ def standard_error(losses: Sequence[float]) -> float:
         ValueError: If there are fewer than two.
     """
     if len(losses) < 2:
-        raise ValueError(
-            f"`losses` must be at least two folds' or training seeds' for a standard error, but got {len(losses)}."
-        )
+        raise ValueError(f"`losses` must be of at least two folds or training seeds for an error, but got {len(losses)}.")
     return float(np.std(losses, ddof=1)) / math.sqrt(len(losses))
 
 
