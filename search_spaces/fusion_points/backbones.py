@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nas_fusion.cohorts import Modality
 
 POINTS = ("layer1", "layer2", "layer3", "layer4")
+_BLOCKS = {"resnet10": (1, 1, 1, 1), "resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4, 6, 3)}
 RESNETS: dict[str, Callable[..., ResNet]] = {
     "resnet10": resnet10,
     "resnet18": resnet18,
@@ -73,26 +74,41 @@ class BackboneOptions:
                 raise ValueError(f"`{name}` must be at least 1, but got {getattr(self, name)!r}.")
 
 
-def build_stream(modality: Modality, classes: int, options: BackboneOptions) -> Stream:
-    """Return the freshly initialised stream of a modality, with a tap after each of `POINTS`.
+def all_points(backbone: str) -> tuple[str, ...]:
+    """Return every place where a backbone can be tapped, in order: after each residual block.
+
+    The last block of a stage is the stage's own point, `layer2`; those before it are `layer2_block1`, `layer2_block2`, ...
+    """
+    stages = zip(POINTS, _BLOCKS[backbone], strict=True)
+    return tuple(name for stage, n in stages for name in (*(f"{stage}_block{i}" for i in range(1, n)), stage))
+
+
+def build_stream(modality: Modality, classes: int, options: BackboneOptions, points: Sequence[str] = POINTS) -> Stream:
+    """Return the freshly initialised stream of a modality, with a tap after each of `POINTS` and of the points asked for.
 
     Args:
         modality: Its kind and shape decide: a vector gets a multilayer perceptron; an image of 1 to 3 spatial axes a residual
             network of as many; a matrix `(regions, regions)` one of two spatial axes and one channel.
         classes: Number of logits.
         options: What the stream is made of.
+        points: Among `all_points`. A stage is cut after those of its blocks that are named here; a vector's stream has a hidden
+            layer for each.
     """
+    wanted = {*POINTS, *points}
+    names = tuple(point for point in all_points(options.backbone) if point in wanted)
     if modality.kind == "vector":
-        return _perceptron(modality.shape[0], classes, options.hidden)
+        return _perceptron(modality.shape[0], classes, options.hidden, names)
     matrix = modality.kind == "matrix"
     channels = 1 if matrix else modality.shape[0]
-    stream = _residual_network(modality.spatial_dims, channels, classes, options)
+    stream = _residual_network(modality.spatial_dims, channels, classes, options, names)
     if matrix:
         stream.stages["stem"] = nn.Sequential(nn.Unflatten(1, (1, modality.shape[0])), stream.stages["stem"])
     return stream
 
 
-def _residual_network(spatial_dims: int, channels: int, classes: int, options: BackboneOptions) -> Stream:
+def _residual_network(
+    spatial_dims: int, channels: int, classes: int, options: BackboneOptions, points: Sequence[str]
+) -> Stream:
     net = RESNETS[options.backbone](
         pretrained=False,
         spatial_dims=spatial_dims,
@@ -109,12 +125,21 @@ def _residual_network(spatial_dims: int, channels: int, classes: int, options: B
     stem.update(bn1=net.bn1, act=net.act)
     if options.max_pool:
         stem["maxpool"] = net.maxpool
-    stages = {"stem": nn.Sequential(stem), **{point: getattr(net, point) for point in POINTS}}
+    stages: dict[str, nn.Module] = {"stem": nn.Sequential(stem)}
+    for stage in POINTS:
+        stages |= _cut(getattr(net, stage), stage, points)
     head = nn.Sequential(OrderedDict(avgpool=net.avgpool, flatten=nn.Flatten(), fc=net.get_submodule("fc")))
-    widths = [_outputs(stages[point]) for point in POINTS]
     finest = options.stem_stride * (2 if options.max_pool else 1)
-    taps = [(point, width, finest * 2**i) for i, (point, width) in enumerate(zip(POINTS, widths, strict=True))]
+    taps = [(point, _outputs(stages[point]), finest * 2 ** POINTS.index(point.partition("_")[0])) for point in points]
     return Stream(stages, head, taps, spatial_dims=spatial_dims)
+
+
+def _cut(blocks: nn.Sequential, stage: str, points: Sequence[str]) -> dict[str, nn.Module]:
+    """Return a residual stage as one module for each of its points; uncut, it stays what it is."""
+    ends = [i for i in range(1, len(blocks)) if f"{stage}_block{i}" in points]
+    starts = [0, *ends]
+    names = [*(f"{stage}_block{i}" for i in ends), stage]
+    return {name: blocks[start:end] for name, start, end in zip(names, starts, [*ends, len(blocks)], strict=True)}
 
 
 def _outputs(stage: nn.Module) -> int:
@@ -124,10 +149,10 @@ def _outputs(stage: nn.Module) -> int:
     return int(norms[-1].get_parameter("weight").numel())
 
 
-def _perceptron(features: int, classes: int, hidden: int) -> Stream:
-    widths = [features, *[hidden] * len(POINTS)]
+def _perceptron(features: int, classes: int, hidden: int, points: Sequence[str]) -> Stream:
+    widths = [features, *[hidden] * len(points)]
     stages = {
         point: nn.Sequential(nn.Linear(widths[i], hidden, bias=False), nn.BatchNorm1d(hidden), nn.ReLU())
-        for i, point in enumerate(POINTS)
+        for i, point in enumerate(points)
     }
-    return Stream(stages, nn.Linear(hidden, classes), [(point, hidden, 1) for point in POINTS], spatial_dims=0)
+    return Stream(stages, nn.Linear(hidden, classes), [(point, hidden, 1) for point in points], spatial_dims=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -77,13 +77,13 @@ def references(space: FusionPointSpace, inputs: Inputs) -> dict[str, Reference]:
     arms["all_active"] = Reference("all points active", members=(everywhere,))
     arms["ensemble_of_placements"] = Reference("ensemble of placements", members=placements)
     if len({(m.kind, m.shape[1:]) for m in inputs.modalities}) == 1 and inputs.modalities[0].kind == "image":
-        model = partial(_early_fusion, inputs, classes, space.backbone)
+        model = partial(_early_fusion, inputs, classes, space.backbone, space.points)
         arms["early_fusion"] = Reference("early fusion", (_stage(space, inputs, "early_fusion", model),), ours=True)
     return arms
 
 
 def _alone(space: FusionPointSpace, modality: Modality, inputs: Inputs) -> Reference:
-    model = partial(_unimodal, modality, len(inputs.classes), space.backbone)
+    model = partial(_unimodal, modality, len(inputs.classes), space.backbone, space.points)
     return Reference(f"{modality.name} alone", (_stage(space, inputs, f"alone:{modality.name}", model),))
 
 
@@ -91,12 +91,12 @@ def _stage(space: FusionPointSpace, inputs: Inputs, name: str, model: partial[nn
     return Stage(name, space.plan_for(inputs), model, Configuration({}))
 
 
-def _unimodal(modality: Modality, classes: int, options: BackboneOptions) -> nn.Module:
-    return Unimodal(modality.name, build_stream(modality, classes, options))
+def _unimodal(modality: Modality, classes: int, options: BackboneOptions, points: Sequence[str]) -> nn.Module:
+    return Unimodal(modality.name, build_stream(modality, classes, options, points))
 
 
-def _early_fusion(inputs: Inputs, classes: int, options: BackboneOptions) -> nn.Module:
+def _early_fusion(inputs: Inputs, classes: int, options: BackboneOptions, points: Sequence[str]) -> nn.Module:
     first = inputs.modalities[0]
     channels = sum(modality.shape[0] for modality in inputs.modalities)
     stacked = type(first)("stacked", "image", (channels, *first.shape[1:]))
-    return EarlyFusion(inputs.names, build_stream(stacked, classes, options))
+    return EarlyFusion(inputs.names, build_stream(stacked, classes, options, points))

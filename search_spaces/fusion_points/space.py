@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nas_fusion import FusionNetwork, SearchSpace, Stage, TrainingPlan, build_module
-from search_spaces.fusion_points.backbones import POINTS, build_stream
+from search_spaces.fusion_points.backbones import POINTS, all_points, build_stream
 from search_spaces.fusion_points.options import changed, sort_options
 from search_spaces.fusion_points.presets import PRESETS
 from search_spaces.fusion_points.references import references
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class FusionPointSpace(SearchSpace):
-    """One parameter a fusion point (`layer1` to `layer4`), each with the choices `none` and the names of fusion modules.
+    """One parameter a fusion point, each with the choices `none` and the names of fusion modules.
 
     Every modality has a stream of its own. A configuration says after which stages the streams exchange information, and by
     which module; with none they meet in the mean of their logits. The space of
@@ -34,7 +34,8 @@ class FusionPointSpace(SearchSpace):
         '{"layer1": "none", "layer2": "none", "layer3": "mmtm", "layer4": "none"}'
 
     Args:
-        points: Stages after which a module may sit, among `layer1` to `layer4`; `None` for all four.
+        points: Where a module may sit: after the stages `layer1` to `layer4` (`None` for these four), and after single residual
+            blocks inside a stage, such as `layer2_block1`; eight in all for `resnet18`.
         modules: Names of registered fusion modules.
         preset: `small` (narrow residual networks for 32³ volumes, trained in seconds) or `paper` (MONAI's ResNet-18 at full
             width; the training plan is ours, the paper's is not published).
@@ -59,7 +60,6 @@ class FusionPointSpace(SearchSpace):
         self.points = POINTS if points is None else _names("points", points)
         self.modules = _names("modules", modules)
         self.preset = preset
-        _check_points(self.points)
         _check_modules(self.modules)
         if preset not in PRESETS:
             close = get_close_matches(str(preset), PRESETS, n=1)
@@ -69,8 +69,10 @@ class FusionPointSpace(SearchSpace):
         self.module_options = given.modules
         self.backbone = changed(PRESETS[preset].backbone, given.backbone)
         self.plan = changed(PRESETS[preset].plan, given.plan)
+        known = all_points(self.backbone.backbone)
+        _check_points(self.points, known)
         self._options = dict(options)
-        super().__init__({point: ("none", *self.modules) for point in POINTS if point in self.points})
+        super().__init__({point: ("none", *self.modules) for point in known if point in self.points})
 
     def options(self) -> dict[str, Any]:
         """Return what must be given to `load_space` to get this space again: JSON-compatible keyword arguments."""
@@ -86,7 +88,7 @@ class FusionPointSpace(SearchSpace):
         """
         self.check(configuration)
         check_inputs(inputs)
-        streams = {m.name: build_stream(m, len(inputs.classes), self.backbone) for m in inputs.modalities}
+        streams = {m.name: build_stream(m, len(inputs.classes), self.backbone, self.points) for m in inputs.modalities}
         spatial_dims = max(stream.spatial_dims for stream in streams.values())
         modules = {
             point: build_module(
@@ -146,12 +148,12 @@ def _names(argument: str, names: Sequence[str] | str) -> tuple[str, ...]:
     return found
 
 
-def _check_points(points: Sequence[str]) -> None:
+def _check_points(points: Sequence[str], known: Sequence[str]) -> None:
     for point in points:
-        if point not in POINTS:
-            close = get_close_matches(point, POINTS, n=1)
+        if point not in known:
+            close = get_close_matches(point, known, n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise ValueError(f"`points` must be stages of the backbone, {', '.join(POINTS)}, but got {point!r}.{hint}")
+            raise ValueError(f"`points` must be places in the backbone, {', '.join(known)}, but got {point!r}.{hint}")
 
 
 def _check_modules(modules: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ import torch
 from monai.networks.nets import ResNet, resnet18
 
 from nas_fusion.cohorts import Modality
-from search_spaces.fusion_points.backbones import POINTS, RESNETS, BackboneOptions, build_stream
+from search_spaces.fusion_points.backbones import POINTS, RESNETS, BackboneOptions, all_points, build_stream
 from search_spaces.fusion_points.presets import PRESETS
 
 
@@ -24,13 +24,17 @@ def parameters(module: torch.nn.Module) -> int:
 
 @pytest.mark.parametrize("name", RESNETS)
 @pytest.mark.parametrize("spatial_dims", [1, 2, 3])
-def test_stream_computes_what_monais_network_computes(name: str, spatial_dims: int) -> None:
+@pytest.mark.parametrize("cut", [False, True])
+def test_stream_computes_what_monais_network_computes(name: str, spatial_dims: int, cut: bool) -> None:
     options = BackboneOptions(name, width=1 / 16, stem_kernel=3, stem_stride=2)
-    stream = build_stream(volume(16, spatial_dims), 2, options)
+    stream = build_stream(volume(16, spatial_dims), 2, options, all_points(name) if cut else POINTS)
     whole = RESNETS[name](
         spatial_dims=spatial_dims, n_input_channels=1, num_classes=2, conv1_t_size=3, conv1_t_stride=2, widen_factor=1 / 16
     )
-    names = [n.removeprefix("stages.").removeprefix("stem.").removeprefix("head.") for n in stream.state_dict()]
+    names = [*whole.state_dict()]  # in the order in which both run
+    assert [t.shape for t in stream.state_dict().values()] == [t.shape for t in whole.state_dict().values()]
+    if not cut:
+        assert [n.removeprefix("stages.").removeprefix("stem.").removeprefix("head.") for n in stream.state_dict()] == names
     whole.load_state_dict(dict(zip(names, stream.state_dict().values(), strict=True)))
     stream, whole = stream.double(), whole.double()
     x = torch.randn(4, 1, *[16] * spatial_dims, dtype=torch.float64)
@@ -41,9 +45,11 @@ def test_stream_computes_what_monais_network_computes(name: str, spatial_dims: i
 @pytest.mark.parametrize("name", RESNETS)
 @pytest.mark.parametrize(("stride", "pool"), [(1, True), (2, True), (2, False)])
 def test_taps_tell_the_truth(name: str, stride: int, pool: bool) -> None:
-    stream = build_stream(volume(32), 2, BackboneOptions(name, width=1 / 32, stem_stride=stride, max_pool=pool)).eval()
+    points = all_points(name)
+    stream = build_stream(volume(32), 2, BackboneOptions(name, width=1 / 32, stem_stride=stride, max_pool=pool), points).eval()
     x = torch.randn(1, 1, 32, 32, 32)
-    for point in POINTS:
+    assert tuple(stream.taps) == points
+    for point in points:
         features, tap = stream.advance(x, None, point), stream.taps[point]
         assert features.shape[1] == tap.channels
         assert features.shape[2] == max(1, 32 // tap.reduction)
@@ -89,6 +95,21 @@ def test_perceptron_for_vectors_has_the_same_points() -> None:
     stream = build_stream(Modality("clinical", "vector", (7,)), 3, BackboneOptions(hidden=5))
     assert {point: tap.channels for point, tap in stream.taps.items()} == dict.fromkeys(POINTS, 5)
     assert stream.spatial_dims == 0
+    assert tuple(stream(torch.randn(4, 7)).shape) == (4, 3)
+
+
+def test_points_of_backbones() -> None:
+    assert all_points("resnet10") == POINTS
+    assert all_points("resnet18") == (
+        *("layer1_block1", "layer1", "layer2_block1", "layer2"),
+        *("layer3_block1", "layer3", "layer4_block1", "layer4"),
+    )
+    assert len(all_points("resnet34")) == len(all_points("resnet50")) == 16
+
+
+def test_perceptron_has_a_layer_for_each_point() -> None:
+    stream = build_stream(Modality("clinical", "vector", (7,)), 3, BackboneOptions(hidden=5), ("layer2_block1",))
+    assert tuple(stream.taps) == ("layer1", "layer2_block1", "layer2", "layer3", "layer4")
     assert tuple(stream(torch.randn(4, 7)).shape) == (4, 3)
 
 

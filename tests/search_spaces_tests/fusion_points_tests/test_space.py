@@ -29,6 +29,17 @@ def test_one_parameter_a_point() -> None:
 def test_points_are_in_the_order_of_the_stages() -> None:
     assert list(FusionPointSpace(points=("layer4", "layer2")).parameters) == ["layer2", "layer4"]
     assert list(FusionPointSpace(points="layer1,layer3").parameters) == ["layer1", "layer3"]
+    assert list(FusionPointSpace(points="layer2,layer4_block1,layer2_block1").parameters) == [
+        *("layer2_block1", "layer2", "layer4_block1"),
+    ]
+
+
+def test_blocks_of_every_stream_are_joined() -> None:
+    space = FusionPointSpace(points=("layer2_block1", "layer2"))
+    inputs = Inputs((Modality("T1w", "image", (1, 16, 16, 16)), Modality("clinical", "vector", (5,))), ("control", "patient"))
+    network = space.build(space.complete({"layer2_block1": "mmtm"}), inputs)
+    assert network.points == ("layer2_block1",)
+    assert network({"T1w": torch.zeros(2, 1, 16, 16, 16), "clinical": torch.zeros(2, 5)}).shape == (2, 2)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +135,7 @@ def test_no_active_point_is_the_plain_streams() -> None:
         ({"modules": ("mmtm", "mmtm")}, "`modules` must be at least one name, each once"),
         ({"modules": ("none",)}, "`modules` must name fusion modules, but got 'none'"),
         ({"preset": "smal"}, "`preset` must be one of small, paper, but got 'smal'. Did you mean 'small'"),
-        ({"points": ("layer5",)}, "`points` must be stages of the backbone, layer1, .*, but got 'layer5'. Did you mean"),
+        ({"points": ("layer5",)}, "`points` must be places in the backbone, layer1_block1, .*, but got 'layer5'. Did you mean"),
         ({"points": ()}, "`points` must be at least one name"),
         ({"epochen": 3}, "`options` must be among backbone, .*, but got 'epochen'. Did you mean 'epochs'"),
         ({"gate": "sigmoid", "modules": ("concat_conv",)}, "`options` must be among .*, but got 'gate'"),
