@@ -3,15 +3,16 @@
 from nas_fusion.analysis.arms import BASELINE, Arm, Comparison
 from nas_fusion.analysis.bootstrap import Estimate, bootstrap_scores
 from nas_fusion.analysis.diagnosis import diagnose
+from nas_fusion.analysis.families import FAMILIES, noisy, synergy_landscape
 from nas_fusion.analysis.findings import Finding, findings_markdown, findings_text
 from nas_fusion.analysis.landscape import Landscape
 from nas_fusion.analysis.naming import points, search_title, short_points
 from nas_fusion.analysis.paired import PairedDifference, chance_of_acceptance, paired_difference, subject_differences
-from nas_fusion.analysis.planted import synergy_landscape
 from nas_fusion.analysis.tables import comparison_table, plain_table
 
 __all__ = [
     "BASELINE",
+    "FAMILIES",
     "Arm",
     "Comparison",
     "Estimate",
@@ -24,6 +25,7 @@ __all__ = [
     "diagnose",
     "findings_markdown",
     "findings_text",
+    "noisy",
     "paired_difference",
     "plain_table",
     "points",
