@@ -218,8 +218,8 @@ def xor_pair(m: int, seed: int = 0, *, strength: float = 0.20, decoy: float = 0.
     """Return a landscape whose loss drops when exactly one of two points is on, and by less when a decoy is on.
 
     L(S) = BASE - strength [exactly one of the pair in S] - decoy [decoy in S]; every other point is inert. Which points these
-    are is drawn. On average over the rest a point of the pair changes nothing, so importances that look at one parameter at a time
-    give it 0. The optima are the decoy with either point of the pair.
+    are is drawn. On average over the rest a point of the pair changes nothing, so importances that look at one parameter at a
+    time give it 0. The optima are the decoy with either point of the pair.
 
     Args:
         m: Number of points, at least 3.

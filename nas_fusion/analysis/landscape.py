@@ -235,14 +235,15 @@ class Landscape:
         if not standard_errors >= 0:
             raise ValueError(f"`standard_errors` must be at least 0, but got {standard_errors}.")
         lowest = min(self.losses.values())
-        ties = sorted((c for c, loss in self.losses.items() if loss == lowest), key=self._rank)
+        ties = sorted((c for c, loss in self.losses.items() if loss == lowest), key=self.rank)
         error = self.standard_error(ties[0]) if standard_errors else math.nan
         if math.isnan(error):
             return tuple(ties)
         limit = lowest + standard_errors * error
-        return tuple(sorted((c for c, loss in self.losses.items() if loss <= limit), key=self._rank))
+        return tuple(sorted((c for c, loss in self.losses.items() if loss <= limit), key=self.rank))
 
-    def _rank(self, configuration: Configuration) -> tuple[float, int, int]:
+    def rank(self, configuration: Configuration) -> tuple[float, int, int]:
+        """Return what decides which of two configurations is better, the lower: loss, number of active parameters, index."""
         return self.losses[configuration], len(self.space.active(configuration)), self.space.index(configuration)
 
     @property
