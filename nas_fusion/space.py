@@ -292,6 +292,20 @@ class SearchSpace:
         """Return named models to compare with that are no single configurations, such as each modality alone."""
         return {}
 
+    def supernet(self, inputs: Inputs) -> Stage:
+        """Return the stage that trains all configurations at once, for differentiable search.
+
+        Its model holds every candidate of every parameter behind gates: beside its forward pass, which is that of `build`, it
+        has `architecture`, parameter of the space to the logits of its choices (off first, trained by the worker), and
+        `draw(temperature, generator)`, which sets the temperature of the next forward passes in training mode and draws their
+        noise. Tensors with the names that they have in the baseline's model start from the baseline's weights where the space
+        inherits. `depends_on` is the baseline.
+
+        Raises:
+            TypeError: If the space has none.
+        """
+        raise TypeError(f"{type(self).__name__} has no supernet: differentiable search needs one.")
+
 
 def load_space(name: str, **options: Any) -> SearchSpace:
     """Return the search space of a name, such as `fusion-points`, built with its options.

@@ -136,7 +136,7 @@ class _Training:
         for index in shuffled(self.data.train, plan.batch_size, generator):
             batch = self.placement.move(flipped_batch(self.data.cohort, index, plan.flips, generator))
             self.optimiser.zero_grad(set_to_none=True)
-            for part, share in _parts(batch, self.micro_batches):
+            for part, share in parts(batch, self.micro_batches):
                 with self.placement.autocast():
                     loss = self.stage.loss(self.model, part)
                 torch.autograd.backward(loss if share == 1 else loss * share)
@@ -176,7 +176,7 @@ def evaluation_batch_size(stage: Stage) -> int:
     return 4 * stage.plan.batch_size
 
 
-def _parts(batch: Batch, n: int) -> Iterator[tuple[Batch, float]]:
+def parts(batch: Batch, n: int) -> Iterator[tuple[Batch, float]]:
     """Yield `n` parts of a batch of nearly equal size, each with at least two subjects, and their shares of it."""
     size = len(batch.labels)
     n = max(1, min(n, size // 2))

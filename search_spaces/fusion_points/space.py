@@ -8,7 +8,8 @@ from difflib import get_close_matches
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from nas_fusion import FusionNetwork, SearchSpace, Stage, TrainingPlan, build_module
+from nas_fusion import FusionModule, FusionNetwork, SearchSpace, Stage, Stream, TrainingPlan, build_module
+from nas_fusion.fusion import GatedFusion, GatedNetwork
 from search_spaces.fusion_points.backbones import POINTS, all_points, build_stream
 from search_spaces.fusion_points.options import changed, sort_options
 from search_spaces.fusion_points.presets import PRESETS
@@ -87,19 +88,8 @@ class FusionPointSpace(SearchSpace):
                 connect streams of these widths.
         """
         self.check(configuration)
-        check_inputs(inputs)
-        streams = {m.name: build_stream(m, len(inputs.classes), self.backbone, self.points) for m in inputs.modalities}
-        spatial_dims = max(stream.spatial_dims for stream in streams.values())
-        modules = {
-            point: build_module(
-                module,
-                [stream.taps[point].channels for stream in streams.values()],
-                spatial_dims=spatial_dims,
-                **self.module_options[module],
-            )
-            for point, module in self.active(configuration).items()
-        }
-        return FusionNetwork(streams, modules)
+        streams = self._streams(inputs)
+        return FusionNetwork(streams, {p: self._module(m, p, streams) for p, m in self.active(configuration).items()})
 
     def stages(self, configuration: Mapping[str, str], inputs: Inputs) -> list[Stage]:
         """Return the one training stage of a configuration: all streams and modules together.
@@ -111,6 +101,11 @@ class FusionPointSpace(SearchSpace):
         check_inputs(inputs)
         canonical = self.canonical(configuration)
         return [Stage("joint", self.plan_for(inputs), partial(self.build, canonical, inputs), canonical)]
+
+    def supernet(self, inputs: Inputs) -> Stage:
+        """Return the stage that trains the streams with every module of every point at once, each behind a gate."""
+        check_inputs(inputs)
+        return Stage("supernet", self.plan_for(inputs), partial(self._supernet, inputs), self.baseline)
 
     def references(self, inputs: Inputs) -> dict[str, Reference]:
         """Return the comparison arms: each modality alone, late fusion, both readings of brute-force ensemble, early fusion."""
@@ -125,6 +120,20 @@ class FusionPointSpace(SearchSpace):
         """
         images = all(modality.kind == "image" and modality.spatial_dims >= 2 for modality in inputs.modalities)
         return self.plan if images or "flips" in self._options else replace(self.plan, flips=())
+
+    def _supernet(self, inputs: Inputs) -> GatedNetwork:
+        streams = self._streams(inputs)
+        gated = {p: GatedFusion({m: self._module(m, p, streams) for m in self.modules}) for p in self.parameters}
+        return GatedNetwork(streams, gated)
+
+    def _streams(self, inputs: Inputs) -> dict[str, Stream]:
+        check_inputs(inputs)
+        return {m.name: build_stream(m, len(inputs.classes), self.backbone, self.points) for m in inputs.modalities}
+
+    def _module(self, module: str, point: str, streams: Mapping[str, Stream]) -> FusionModule:
+        channels = [stream.taps[point].channels for stream in streams.values()]
+        spatial_dims = max(stream.spatial_dims for stream in streams.values())
+        return build_module(module, channels, spatial_dims=spatial_dims, **self.module_options[module])
 
 
 def check_inputs(inputs: Inputs) -> None:
