@@ -23,6 +23,7 @@ _CLAIM = f"{PREFIX}claim"
 _NON_FINITE = f"{PREFIX}non_finite"
 _ABANDONED = f"{PREFIX}abandoned"
 _ERROR = f"{PREFIX}error"
+_SPENT = f"{PREFIX}spent"
 _DESCRIPTION = f"{PREFIX}description"
 _LOSSES = f"{PREFIX}losses"
 _RANKING = f"{PREFIX}ranking"
@@ -194,6 +195,21 @@ def abandon(study: Study, trial: Trial | FrozenTrial) -> bool:
         return False
 
 
+def write_spent(trial: Trial, spent: Mapping[str, float]) -> None:
+    """Write what a training cost that ends without a value: pruned, not finite or failed.
+
+    Args:
+        trial: That ends so.
+        spent: `epochs` and `samples` that were trained until then, in all stages, folds and training seeds.
+    """
+    trial.set_user_attr(_SPENT, dict(spent))
+
+
+def spent_of(trial: FrozenTrial) -> dict[str, float]:
+    """Return what `write_spent` wrote on a trial, empty if nothing."""
+    return dict(trial.user_attrs.get(_SPENT, {}))
+
+
 def write_error(trial: Trial, message: str) -> None:
     """Write why a trial failed, for those who look at the study."""
     trial.set_user_attr(_ERROR, message)
@@ -249,10 +265,11 @@ def write_evaluation(trial: Trial, evaluation: Evaluation) -> None:
         "metrics": {name: list(folds) for name, folds in evaluation.metrics.items()},
         "curves": [list(curve) for curve in evaluation.curves],
         "lineage": [dict(ancestor) for ancestor in evaluation.lineage],
+        "seeds": evaluation.seeds,
     }
     for name, value in written.items():
         trial.set_user_attr(f"{PREFIX}{name}", value)
-    write_losses(trial, evaluation.fold_losses)
+    write_losses(trial, evaluation.losses)
 
 
 def read_evaluation(trial: FrozenTrial, space: SearchSpace) -> Evaluation | None:
@@ -274,6 +291,7 @@ def read_evaluation(trial: FrozenTrial, space: SearchSpace) -> Evaluation | None
         device=written["device"],
         versions=written["versions"],
         trained=written["trained"],
+        seeds=written.get("seeds", 1),
     )
 
 

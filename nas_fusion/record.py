@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -17,18 +18,21 @@ class Evaluation:
 
     Attributes:
         key: Digest of (canonical configuration, parent's key, training plan, seed, cohort fingerprint, split, precision).
-        value: Mean validation loss over folds, in nats, at the selected epoch.
-        fold_losses: Validation loss of each fold.
-        metrics: Name (`accuracy`, `f1`, `sensitivity`, `specificity`, `auc`) to its value in each fold, on validation subjects.
+        value: Mean validation loss over folds and training seeds, in nats, at the selected epoch.
+        fold_losses: Validation loss of each fold, the mean over its training seeds.
+        metrics: Name (`accuracy`, `f1`, `sensitivity`, `specificity`, `auc`) to its value in each fold, on validation subjects;
+            the mean over training seeds.
         cost: `parameters`, `flops`, `epochs`, `lineage_epochs`, `samples`, `lineage_samples`, `seconds`, `peak_memory`.
         configuration: What was trained, `None` for a reference.
         reference: The reference's name, `None` for a configuration.
         lineage: Configurations whose weights were inherited one after the other, the root first, the parent last.
-        epochs: The selected epoch of each fold, counted from 1 (epoch 0, the inherited state, is never selected).
-        curves: Validation loss by epoch, of each fold.
+        epochs: The selected epoch of each training, counted from 1 (epoch 0, the inherited state, is never selected), fold
+            after fold, in a fold training seed after training seed.
+        curves: Validation loss by epoch, of each training in that order.
         device: Where it was trained, such as `cpu`.
         versions: Of nas-fusion, torch, optuna, monai.
         trained: Whether this call trained it; `False` if the store answered.
+        seeds: Training seeds of each fold.
     """
 
     key: str
@@ -44,6 +48,25 @@ class Evaluation:
     device: str = "cpu"
     versions: Mapping[str, str] = field(default_factory=dict)
     trained: bool = True
+    seeds: int = 1
+
+    @property
+    def losses(self) -> tuple[float, ...]:
+        """What the value is the mean of: one loss a fold; where there is one fold, one a training seed."""
+        if len(self.fold_losses) != 1 or len(self.curves) < 2:
+            return self.fold_losses
+        return tuple(curve[epoch - 1] for curve, epoch in zip(self.curves, self.epochs, strict=True))
+
+    @property
+    def standard_error(self) -> float:
+        """Standard error of the value: over folds, or over the training seeds of one fold; not a number with one loss."""
+        n = len(self.losses)
+        return float(np.std(self.losses, ddof=1)) / math.sqrt(n) if n > 1 else math.nan
+
+    @property
+    def is_control(self) -> bool:
+        """Whether the configuration was trained on from its own weights: no candidate, but what candidates have to beat."""
+        return bool(self.lineage) and self.lineage[-1] == self.configuration
 
 
 @dataclass(frozen=True)
@@ -51,16 +74,18 @@ class Predictions:
     """What a model said of subjects that it was not trained on.
 
     Attributes:
-        subjects: Ids, `n` of them; with folds, each subject as often as it was predicted.
+        subjects: Ids, `n` of them; with folds and training seeds, each subject as often as it was predicted.
         fold: Which fold's model predicted, `(n,)`.
         labels: Class indices `(n,)`.
         probabilities: `(n, classes)`, rows sum to 1.
+        seed: Which training seed's model predicted, counted from 0, `(n,)`; `None` where there is one.
     """
 
     subjects: tuple[str, ...]
     fold: npt.NDArray[np.int64]
     labels: npt.NDArray[np.int64]
     probabilities: npt.NDArray[np.float64]
+    seed: npt.NDArray[np.int64] | None = None
 
     @property
     def losses(self) -> npt.NDArray[np.float64]:

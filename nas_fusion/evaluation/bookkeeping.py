@@ -22,31 +22,42 @@ from nas_fusion.record import Evaluation, Predictions
 def evaluation_of(
     recipe: Recipe, predictions: Predictions, losses: Sequence[float], cost: Mapping[str, float], placement: Placement
 ) -> Evaluation:
-    """Return the evaluation of a recipe from what its models predicted in each fold."""
-    rows = [predictions.fold == fold for fold in range(len(losses))]
-    of_fold = [metrics(predictions.labels[chosen], predictions.probabilities[chosen]) for chosen in rows]
+    """Return the evaluation of a recipe from what its models predicted in each fold, with the loss of each fold."""
+    seed = np.zeros_like(predictions.fold) if predictions.seed is None else predictions.seed
+    seeds = int(seed.max()) + 1
+    of_fold = [
+        [
+            metrics(predictions.labels[rows], predictions.probabilities[rows])
+            for number in range(seeds)
+            for rows in [(predictions.fold == fold) & (seed == number)]
+        ]
+        for fold in range(len(losses))
+    ]
     return Evaluation(
         key=recipe.key,
         value=float(np.mean(losses)),
         fold_losses=tuple(losses),
-        metrics={name: tuple(each[name] for each in of_fold) for name in METRICS},
+        metrics={name: tuple(float(np.mean([each[name] for each in fold])) for fold in of_fold) for name in METRICS},
         cost=cost,
         configuration=recipe.configuration,
         reference=recipe.reference,
         lineage=recipe.lineage,
         device=placement.name,
         versions=versions(),
+        seeds=seeds,
     )
 
 
-def predictions_of(cohort: Cohort, folds: Sequence[FoldData], results: Sequence[FoldResult]) -> Predictions:
-    """Return what the models of some folds said of their validation subjects, fold after fold."""
-    positions = [data.validation for data in folds]
+def predictions_of(cohort: Cohort, folds: Sequence[FoldData], results: Sequence[FoldResult], *, seeds: int = 1) -> Predictions:
+    """Return what the models of some folds said of their validation subjects, fold after fold, seed after seed."""
+    positions = [data.validation for data in folds for _ in range(seeds)]
+    numbers = np.repeat(np.arange(len(positions)), [len(index) for index in positions])
     return Predictions(
         subjects=tuple(cohort.subjects[i] for index in positions for i in index.tolist()),
-        fold=np.concatenate([np.full(len(index), number, np.int64) for number, index in enumerate(positions)]),
+        fold=numbers // seeds,
         labels=np.concatenate([cohort.labels[index].numpy() for index in positions]),
         probabilities=np.concatenate([probabilities_of(result.last.logits).numpy() for result in results]),
+        seed=numbers % seeds if seeds > 1 else None,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,25 +59,36 @@ class FoldTrainer:
             FoldData(resident, cohort.positions(fold.train), cohort.positions(fold.validation)) for fold in cohort.splits.folds
         ]
 
-    def train(self, recipe: Recipe, fold: int, on_epoch: OnEpoch | None = None) -> FoldResult:
-        """Train a recipe whose parent is in the store.
+    def train(
+        self,
+        recipe: Recipe,
+        fold: int,
+        seed: int = 0,
+        *,
+        on_epoch: OnEpoch | None = None,
+        spend: Callable[[int], None] | None = None,
+    ) -> FoldResult:
+        """Train a recipe whose parent is in the store; it inherits from the parent's training on the same fold and seed.
 
         Args:
             recipe: What to train.
             fold: Number of the fold.
+            seed: Number of the training seed, from 0.
             on_epoch: Is told each epoch of the last stage; may raise.
+            spend: Is told the subjects seen in each epoch of every stage, before `on_epoch`.
         """
         states: dict[str, State] = {}
         inherited: dict[str, Inherited] = {}
         epochs = samples = 0
         for number, stage in enumerate(recipe.stages):
             is_last = number == len(recipe.stages) - 1
-            key = self._book.stage_key(recipe, number, fold)
+            key = self._book.stage_key(recipe, number, fold, seed)
             if not is_last and self._store.has(key):
                 states[stage.name] = self._store.weights(key)
                 continue
-            offered = self._offered(recipe, stage, states, fold)
-            trained, taken = self._train_stage(recipe, stage, offered, fold, on_epoch if is_last else None)
+            offered = stage.start(states) if stage.start is not None else self._inherited(recipe, fold, seed)
+            told = _told(on_epoch if is_last else None, spend, len(self.folds[fold].train))
+            trained, taken = self._train_stage(recipe, stage, offered, (fold, seed), told)
             inherited[stage.name] = taken
             epochs, samples = epochs + len(trained.losses), samples + trained.samples
             if is_last or not trained.epoch:
@@ -86,30 +97,40 @@ class FoldTrainer:
             self._store.put_state(key, trained.state, details={"losses": trained.losses, "epoch": trained.epoch})
         raise AssertionError("Should not reach.")
 
-    def build(self, recipe: Recipe, stage: Stage, offered: State) -> tuple[nn.Module, Inherited]:
+    def build(self, recipe: Recipe, stage: Stage, offered: State, seed: int = 0) -> tuple[nn.Module, Inherited]:
         """Return the model that a stage starts from, and what it took over of what was offered."""
-        with self._placement.repeatable(self._book.initial_seed(recipe, stage)):
+        with self._placement.repeatable(self._book.initial_seed(recipe, stage, seed)):
             model = stage.model()
         return model, inherit(model, offered)
 
-    def _offered(self, recipe: Recipe, stage: Stage, states: Mapping[str, State], fold: int) -> State:
-        if stage.start is not None:
-            return stage.start(states)
-        return {} if recipe.parent is None else self._store.weights(recipe.parent.key, fold)
+    def _inherited(self, recipe: Recipe, fold: int, seed: int) -> State:
+        return {} if recipe.parent is None else self._store.weights(recipe.parent.key, fold, seed)
 
     def _train_stage(
-        self, recipe: Recipe, stage: Stage, offered: State, fold: int, on_epoch: OnEpoch | None
+        self, recipe: Recipe, stage: Stage, offered: State, part: tuple[int, int], on_epoch: OnEpoch
     ) -> tuple[Trained, Inherited]:
-        taken = Inherited()
+        (fold, number), taken = part, Inherited()
 
         def build() -> nn.Module:
             nonlocal taken
-            model, taken = self.build(recipe, stage, offered)
+            model, taken = self.build(recipe, stage, offered, number)
             return model
 
-        seed = self._book.order_seed(recipe, stage, fold)
+        seed = self._book.order_seed(recipe, stage, fold, number)
         trained = train_stage(stage, build, self.folds[fold], self._placement, seed=seed, on_epoch=on_epoch)
         return trained, taken
+
+
+def _told(on_epoch: OnEpoch | None, spend: Callable[[int], None] | None, samples: int) -> OnEpoch:
+    """Return what tells an epoch of `samples` subjects to both who count and who listen."""
+
+    def told(epoch: int, loss: float) -> None:
+        if spend is not None:
+            spend(samples)
+        if on_epoch is not None:
+            on_epoch(epoch, loss)
+
+    return told
 
 
 def check_folds(cohort: Cohort) -> None:

@@ -52,18 +52,29 @@ class RecipeBook:
         inherit: `parent`, `baseline` or `none`: the lineage of configurations that none was written for.
         overrides: Fields of every stage's training plan.
         facts: JSON-compatible: what else decides the numbers. Holds at least `seed`.
+        seeds: How many times each fold is trained, with a training seed of its own each time.
 
     Raises:
         ValueError: If `overrides` names no field of a plan, or a value is not allowed.
     """
 
     def __init__(
-        self, space: SearchSpace, inputs: Inputs, *, inherit: str, overrides: Mapping[str, Any], facts: Mapping[str, Any]
+        self,
+        space: SearchSpace,
+        inputs: Inputs,
+        *,
+        inherit: str,
+        overrides: Mapping[str, Any],
+        facts: Mapping[str, Any],
+        seeds: int = 1,
     ) -> None:
         self._space, self._inputs, self._inherit = space, inputs, inherit
         self._overrides = _checked(overrides)
         options = {name: value for name, value in space.options().items() if name != "inherit"}
         self._facts = {**facts, "space": space.name, "options": options}
+        self._several = (
+            {} if seeds == 1 else {"seeds": seeds}
+        )  # one seed leaves the keys as they were before there were several
         self._references = space.references(inputs)
 
     # --- recipes ---
@@ -130,26 +141,35 @@ class RecipeBook:
     # --- digests and seeds ---
 
     def _key(self, what: Mapping[str, Any], stages: Sequence[Stage]) -> str:
-        return digest({**self._facts, **what, "stages": [_facts_of(stage) for stage in stages]})
+        return digest({**self._facts, **self._several, **what, "stages": [_facts_of(stage) for stage in stages]})
 
-    def stage_key(self, recipe: Recipe, number: int, fold: int) -> str:
+    def stage_key(self, recipe: Recipe, number: int, fold: int, seed: int = 0) -> str:
         """Return the key of what a stage leaves for the next ones: equal for all recipes that share it."""
         stage = recipe.stages[number]
         origin: Any = None if recipe.parent is None else recipe.parent.key
         if stage.start is not None:
-            origin = [self.stage_key(recipe, earlier, fold) for earlier in range(number)]
+            origin = [self.stage_key(recipe, earlier, fold, seed) for earlier in range(number)]
         what = {"stage": _facts_of(stage), "fold": fold, "origin": origin, "reference": recipe.reference}
-        return digest({**self._facts, **what})
+        return digest({**self._facts, **what, **({"training_seed": seed} if seed else {})})
 
-    def initial_seed(self, recipe: Recipe, stage: Stage) -> int:
-        """Return the seed of a stage's initialisation: of (seed, configuration, lineage)."""
+    def initial_seed(self, recipe: Recipe, stage: Stage, seed: int = 0) -> int:
+        """Return the seed of a stage's initialisation: of (seed, configuration, lineage, number of the training seed)."""
         lineage = [dict(ancestor) for ancestor in recipe.lineage] if stage.start is None else []
-        return seed_of("initial", self._facts["seed"], recipe.reference, stage.name, dict(stage.depends_on), lineage)
+        what = (recipe.reference, stage.name, dict(stage.depends_on), lineage)
+        return seed_of("initial", self._facts["seed"], *what, *_number(seed))
 
-    def order_seed(self, recipe: Recipe, stage: Stage, fold: int) -> int:
-        """Return the seed of order and augmentation, of (seed, parent, fold): a round's candidates see the same batches."""
+    def order_seed(self, recipe: Recipe, stage: Stage, fold: int, seed: int = 0) -> int:
+        """Return the seed of order and augmentation: of (seed, parent, fold, number of the training seed).
+
+        A round's candidates see the same batches.
+        """
         parent = dict(recipe.lineage[-1]) if recipe.lineage else None
-        return seed_of("order", self._facts["seed"], stage.name, parent, fold)
+        return seed_of("order", self._facts["seed"], stage.name, parent, fold, *_number(seed))
+
+
+def _number(seed: int) -> tuple[int, ...]:
+    """Return what the number of a training seed adds to what seeds derive from: nothing for the first."""
+    return (seed,) if seed else ()
 
 
 def _facts_of(stage: Stage) -> dict[str, Any]:

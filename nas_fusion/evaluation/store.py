@@ -70,14 +70,18 @@ class Store:
 
         Args:
             evaluation: Its record.
-            weights: State dict of each fold's model; empty for an ensemble.
+            weights: State dict of each training, fold after fold, in a fold training seed after training seed; empty for an
+                ensemble.
             predictions: Of the validation subjects.
             details: JSON-compatible facts kept beside it, such as what was inherited.
 
         Returns:
             The evaluation, or that which another process stored under the same key before.
         """
-        files = {_weights_name(evaluation.key, fold): _state_bytes(state) for fold, state in enumerate(weights)}
+        files = {
+            _weights_name(evaluation.key, *divmod(number, evaluation.seeds)): _state_bytes(state)
+            for number, state in enumerate(weights)
+        }
         files[f"{evaluation.key}.{_PREDICTIONS}.safetensors"] = _predictions_bytes(predictions)
         record = {"evaluation": _to_json(evaluation), "details": dict(details or {})}
         return evaluation if self._put(evaluation.key, files, record) else (self.get(evaluation.key) or evaluation)
@@ -86,13 +90,13 @@ class Store:
         """Return the facts that were stored beside an evaluation; empty if it is not there."""
         return dict((self._record(key) or {}).get("details", {}))
 
-    def weights(self, key: str, fold: int = 0) -> dict[str, torch.Tensor]:
-        """Return the state dict of a fold's model, on the CPU.
+    def weights(self, key: str, fold: int = 0, seed: int = 0) -> dict[str, torch.Tensor]:
+        """Return the state dict of the model of a fold and a training seed (its number, from 0), on the CPU.
 
         Raises:
             KeyError: If the store does not hold it whole.
         """
-        return safetensors.torch.load(self._file(key, _weights_name(key, fold)))
+        return safetensors.torch.load(self._file(key, _weights_name(key, fold, seed)))
 
     def predictions(self, key: str) -> Predictions:
         """Return the predictions of the validation subjects.
@@ -111,7 +115,7 @@ class Store:
 
     def put_state(self, key: str, state: State, *, details: Mapping[str, Any] | None = None) -> None:
         """Store the state dict that a stage left for the next ones, under a key of its own; read it by `weights(key)`."""
-        self._put(key, {_weights_name(key, 0): _state_bytes(state)}, {"details": dict(details or {})})
+        self._put(key, {_weights_name(key): _state_bytes(state)}, {"details": dict(details or {})})
 
     def has(self, key: str) -> bool:
         """Return whether an evaluation or a stage's state is stored whole."""
@@ -201,8 +205,8 @@ def _record_name(key: str) -> str:
     return f"{key}.json"
 
 
-def _weights_name(key: str, fold: int) -> str:
-    return f"{key}.fold{fold}.safetensors"
+def _weights_name(key: str, fold: int = 0, seed: int = 0) -> str:
+    return f"{key}.fold{fold}{f'.seed{seed}' if seed else ''}.safetensors"
 
 
 def _digest_of(body: Mapping[str, Any]) -> str:
@@ -220,13 +224,15 @@ def _predictions_bytes(predictions: Predictions) -> bytes:
         "probabilities": np.ascontiguousarray(predictions.probabilities, np.float64),
         "subjects": np.frombuffer(json.dumps(predictions.subjects).encode(), np.uint8),
     }
+    if predictions.seed is not None:
+        tensors["seed"] = np.ascontiguousarray(predictions.seed, np.int64)
     return safetensors.numpy.save(tensors)
 
 
 def _predictions(content: bytes) -> Predictions:
     tensors = safetensors.numpy.load(content)
     subjects = tuple(json.loads(tensors["subjects"].tobytes()))
-    return Predictions(subjects, tensors["fold"], tensors["labels"], tensors["probabilities"])
+    return Predictions(subjects, tensors["fold"], tensors["labels"], tensors["probabilities"], tensors.get("seed"))
 
 
 def _to_json(evaluation: Evaluation) -> dict[str, Any]:

@@ -48,6 +48,8 @@ class EvaluationWorker:
         inherit: `parent`, `baseline` or `none`; by default the space's. It decides where nothing is written on a trial (there
             `parent` means the baseline).
         seed: Of initialisation, order of subjects and augmentation.
+        seeds: How many times each fold is trained, each time with another training seed that derives from `seed`: the value is
+            the mean over folds and training seeds. A child inherits from its parent's training on the same fold and seed.
         device: `auto`, `cpu`, `cuda` or `cuda:1`.
         precision: `auto`, `fp32` or `bf16`.
 
@@ -64,10 +66,13 @@ class EvaluationWorker:
         plan: Mapping[str, Any] | None = None,
         inherit: str | None = None,
         seed: int = 0,
+        seeds: int = 1,
         device: str = "auto",
         precision: str = "auto",
     ) -> None:
-        self.space = space
+        if seeds < 1:
+            raise ValueError(f"`seeds` must be at least 1, but got {seeds}.")
+        self.space, self.seeds = space, seeds
         self.cohort = cohort.development()
         assert self.cohort.splits is not None, "Should not reach."
         check_folds(self.cohort)
@@ -82,7 +87,9 @@ class EvaluationWorker:
             "precision": self._placement.precision,
         }
         self._plan = dict(plan or {})
-        self._book = RecipeBook(space, self.cohort.inputs, inherit=self.inherit, overrides=self._plan, facts=self._facts)
+        self._book = RecipeBook(
+            space, self.cohort.inputs, inherit=self.inherit, overrides=self._plan, facts=self._facts, seeds=seeds
+        )
         self._trainer = FoldTrainer(self._book, self.cohort, self.store, self._placement)
         self._lock = threading.RLock()
 
@@ -96,6 +103,7 @@ class EvaluationWorker:
         return {
             **self._facts,
             "folds": len(self._trainer.folds),
+            "seeds": self.seeds,
             "plan": {name: list(value) if isinstance(value, tuple) else value for name, value in self._plan.items()},
             "inherit": self.inherit,
             "device": self._placement.name,
@@ -112,7 +120,7 @@ class EvaluationWorker:
             on_epoch: Is told fold, epoch and validation loss.
 
         Returns:
-            Mean validation loss over the folds at the selected epochs, in nats.
+            Mean validation loss over folds and training seeds at the selected epochs, in nats.
 
         Raises:
             optuna.TrialPruned: If the study's pruner ends the trial.
@@ -120,14 +128,20 @@ class EvaluationWorker:
         configuration = self.space.suggest(trial)
         lineage = history.lineage_of(trial)
         recipe = self._book.of(configuration, self._book.lineage(configuration) if lineage is None else lineage)
-        watch = TrialWatch(trial, len(self._trainer.folds), on_epoch)
-        evaluation = self._evaluate(recipe, watch)
-        if not evaluation.trained:
-            watch.replay(evaluation)
+        watch = TrialWatch(trial, len(self._trainer.folds), self.seeds, on_epoch)
+        try:
+            evaluation = self._evaluate(recipe, watch)
+            if not evaluation.trained:
+                watch.replay(evaluation)
+        except Exception:
+            if isinstance(trial, optuna.Trial):
+                history.write_spent(trial, watch.spent)
+            raise
         if not isinstance(trial, optuna.Trial):
             return evaluation.value
         if not math.isfinite(evaluation.value):
             history.mark_non_finite(trial, evaluation.value)
+            history.write_spent(trial, watch.spent)
             return evaluation.value
         history.write_evaluation(trial, evaluation)
         self.store.attach(trial, evaluation.key)
@@ -195,11 +209,12 @@ class EvaluationWorker:
     def _train(self, recipe: Recipe, watch: Watch) -> Evaluation:
         self._placement.reset_peak()
         begin, results = time.perf_counter(), list[FoldResult]()
-        for fold in range(len(self._trainer.folds)):
-            results.append(self._trainer.train(recipe, fold, partial(watch.epoch, fold)))
+        for fold, seed in self._trainings():
+            on_epoch = partial(watch.epoch, fold)
+            results.append(self._trainer.train(recipe, fold, seed, on_epoch=on_epoch, spend=watch.spend))
             if not math.isfinite(results[-1].last.loss):
                 break
-            watch.fold(fold, results[-1].last.loss)
+            watch.training(fold, results[-1].last.loss)
         cost = training_cost(recipe, results, self._trainer, self._placement)
         cost |= lineage_cost(recipe, cost, self.store) | {"seconds": time.perf_counter() - begin}
         losses = [result.last.loss for result in results]
@@ -207,8 +222,9 @@ class EvaluationWorker:
             return Evaluation(
                 recipe.key, math.nan, tuple(losses), {}, cost, recipe.configuration, recipe.reference, recipe.lineage
             )
-        predictions = predictions_of(self.cohort, self._trainer.folds, results)
-        evaluation = evaluation_of(recipe, predictions, losses, cost, self._placement)
+        predictions = predictions_of(self.cohort, self._trainer.folds, results, seeds=self.seeds)
+        of_fold = np.reshape(losses, (-1, self.seeds)).mean(axis=1).tolist()
+        evaluation = evaluation_of(recipe, predictions, of_fold, cost, self._placement)
         evaluation = replace(
             evaluation,
             epochs=tuple(result.last.epoch for result in results),
@@ -216,6 +232,10 @@ class EvaluationWorker:
         )
         weights, details = [result.last.state for result in results], {"folds": [result.details() for result in results]}
         return self.store.put(evaluation, weights, predictions, details=details)
+
+    def _trainings(self) -> list[tuple[int, int]]:
+        """Return the fold and the number of the training seed of each training, in their order."""
+        return [(fold, seed) for fold in range(len(self._trainer.folds)) for seed in range(self.seeds)]
 
     def _average(self, recipe: Recipe, watch: Watch) -> Evaluation:
         """Evaluate an ensemble: the mean of its members' probabilities, charged with all their trainings."""
@@ -238,7 +258,8 @@ class EvaluationWorker:
         """Return what evaluated models say of any subjects, such as `cohort.subset(cohort.splits.test)`.
 
         Args:
-            keys: Of evaluations in the store. The probabilities are averaged over the models of a key's folds, then over keys.
+            keys: Of evaluations in the store. The probabilities are averaged over the models of a key's folds and
+                training seeds, then over keys.
             cohort: With the same modalities and classes as the worker's.
 
         Returns:
@@ -275,9 +296,9 @@ class EvaluationWorker:
         if recipe.members:
             return torch.stack([self._probabilities(member, cohort) for member in recipe.members]).mean(dim=0)
         stage, index, said = recipe.stages[-1], torch.arange(len(cohort)), []
-        for fold in range(len(self._trainer.folds)):
+        for fold, seed in self._trainings():
             model, _ = self._trainer.build(recipe, stage, {})
-            model.load_state_dict(self.store.weights(recipe.key, fold))
+            model.load_state_dict(self.store.weights(recipe.key, fold, seed))
             model = self._placement.lay_out(model, cohort)
             logits = predict_logits(model, cohort, index, self._placement, batch_size=evaluation_batch_size(stage))
             said.append(probabilities_of(logits))
