@@ -52,7 +52,7 @@ class Replay:
 
 def replay(
     landscape: Landscape,
-    sampler: str,
+    sampler: str | optuna.samplers.BaseSampler,
     *,
     seed: int = 0,
     n_trials: int | None = None,
@@ -65,10 +65,10 @@ def replay(
 
     Args:
         landscape: What is searched; it must know every configuration that the sampler asks for.
-        sampler: A name as `load_sampler` takes it.
+        sampler: A name as `load_sampler` takes it, or a sampler as it is, which `seed` and `options` do not concern.
         seed: Of the sampler.
-        n_trials: The largest number of trials, `None` for as many as a sampler with an end of its own wants, and as many as there
-            are configurations for others.
+        n_trials: The largest number of trials, `None` for as many as a sampler with an end of its own wants, and as many as
+            there are configurations for others.
         truth: Whose losses regrets are measured by, where `landscape` is a noisy view of it; `None` for `landscape` itself.
         **options: The sampler's own, and `inherit`.
 
@@ -77,7 +77,10 @@ def replay(
     """
     if n_trials is not None and n_trials < 1:
         raise ValueError(f"`n_trials` must be at least 1, but got {n_trials}.")
-    made = load_sampler(sampler, landscape.space, seed=seed, n_trials=n_trials, **options)
+    if isinstance(sampler, str):
+        name, made = sampler, load_sampler(sampler, landscape.space, seed=seed, n_trials=n_trials, **options)
+    else:
+        name, made = type(sampler).__name__, sampler
     if n_trials is None and not isinstance(made, SearchSampler):
         n_trials = landscape.space.size
     with _quietly():
@@ -91,7 +94,7 @@ def replay(
     state = state_of(study, landscape.space, made)
     assert state.best is not None, "Should not reach."
     judge = landscape if truth is None else truth
-    return Replay(sampler, order, _regrets(order, landscape, judge), state.best, state.path, judge.regret(state.best))
+    return Replay(name, order, _regrets(order, landscape, judge), state.best, state.path, judge.regret(state.best))
 
 
 def _regrets(order: tuple[Configuration, ...], seen: Landscape, judge: Landscape) -> tuple[float, ...]:

@@ -1,0 +1,99 @@
+"""Run the benchmark and write its record."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.conditions import conditions
+from benchmarks.greedy_vs_exhaustive.figure import draw, write_picture
+from benchmarks.greedy_vs_exhaustive.landscapes import SIZES, Problem, recordings, synthetic
+from benchmarks.greedy_vs_exhaustive.run import Job, Result, run_all
+from benchmarks.greedy_vs_exhaustive.searchers import OURS, PEERS
+from benchmarks.greedy_vs_exhaustive.show import page
+from benchmarks.greedy_vs_exhaustive.summary import summarise
+from nas_fusion.analysis.families import FAMILIES
+
+RECORDS = Path(__file__).parents[1] / "records"
+NAME = "greedy_vs_exhaustive"
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Return what a command line asks for."""
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{NAME}", description=__doc__)
+    parser.add_argument("--families", nargs="*", default=list(FAMILIES), metavar="NAME")
+    parser.add_argument("--sizes", nargs="+", type=int, default=list(SIZES), choices=SIZES, help="numbers of points")
+    parser.add_argument("--landscapes", type=int, default=200, help="of each family and size, for our samplers")
+    parser.add_argument("--peers", type=int, default=50, help="of these, for Optuna's samplers")
+    parser.add_argument("--gp", type=int, default=10, help="of these, for Optuna's GP sampler, which is slow")
+    parser.add_argument("--orders", type=int, default=10, help="of the points of each recorded landscape")
+    parser.add_argument("--samplers", nargs="+", default=[*OURS, *PEERS], choices=[*OURS, *PEERS], metavar="NAME")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=RECORDS)
+    return parser.parse_args(arguments)
+
+
+def jobs(options: argparse.Namespace) -> list[Job]:
+    """Return who searches what: Optuna's samplers search the first of the landscapes that ours search."""
+    problems = [*synthetic(options.families, options.sizes, options.landscapes), *recordings(options.sizes, options.orders)]
+    return [Job(problem, tuple(who)) for problem in problems if (who := searchers_of(problem, options))]
+
+
+def searchers_of(problem: Problem, options: argparse.Namespace) -> list[str]:
+    """Return who searches one problem."""
+    limits = dict.fromkeys(OURS, options.landscapes) | dict.fromkeys(PEERS, options.peers) | {"gp": options.gp}
+    if problem.table is not None:
+        limits = dict.fromkeys(limits, options.orders)
+    return [name for name in options.samplers if problem.seed < limits[name]]
+
+
+def watched(asked: Sequence[Job], results: Iterable[list[Result]]) -> Iterable[Result]:
+    """Yield every result, saying now and then how far it is."""
+    began, said = time.monotonic(), 0.0
+    for done, (job, found) in enumerate(zip(asked, results, strict=True), 1):
+        yield from found
+        elapsed = time.monotonic() - began
+        if elapsed - said > 15 or done == len(asked):
+            said = elapsed
+            print(
+                f"{done} of {len(asked)} landscapes, {elapsed:.0f} s ({job.problem.family}, m = {job.problem.m})",
+                file=sys.stderr,
+            )
+
+
+def record(options: argparse.Namespace) -> dict[str, Any]:
+    """Run everything and return the record: JSON-compatible."""
+    asked, began = jobs(options), time.monotonic()
+    entries = summarise(watched(asked, run_all(asked, options.processes)))
+    settings = {name: value for name, value in vars(options).items() if name not in ("out", "processes")}
+    return {
+        "command": f"python -m benchmarks.{NAME}",
+        "conditions": conditions(),
+        "settings": settings,
+        "seconds": round(time.monotonic() - began),
+        "processes": options.processes,
+        "entries": entries,
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the benchmark, write the record and print its page."""
+    options = parse(arguments)
+    found = record(options)
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / f"{NAME}.json").write_text(
+        json.dumps(found, separators=(",", ":")).replace('{"family"', '\n{"family"') + "\n"
+    )
+    text = page(found)
+    (options.out / f"{NAME}.md").write_text(text)
+    write_picture(draw(found["entries"]), options.out / f"{NAME}.png")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""The page of the record: what was claimed, what was found, and the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.conditions import sentence
+from benchmarks.greedy_vs_exhaustive.claims import AGAINST
+from benchmarks.greedy_vs_exhaustive.landscapes import RECORDED, SHARE
+from benchmarks.greedy_vs_exhaustive.measures import training_cost
+from benchmarks.greedy_vs_exhaustive.searchers import OURS, PEERS, SEARCHERS
+from benchmarks.greedy_vs_exhaustive.summary import best_of_ours
+
+Entry = dict[str, Any]
+RATIOS = (0.2, 0.5, 1.0)
+
+
+def page(record: dict[str, Any]) -> str:
+    """Return the whole record as a Markdown page."""
+    entries, settings = record["entries"], record["settings"]
+    parts = [
+        "# Greedy against exhaustive: every sampler on landscapes whose optimum is known",
+        _intro(settings),
+        f"{sentence(record['conditions'])} Made by `{record['command']}` in {record['seconds'] / 60:.0f} minutes with "
+        f"{record['processes']} processes.",
+        "![Mean regret against evaluations](greedy_vs_exhaustive.png)",
+        "## Is an optimum found within the budget?",
+        _budgets(entries),
+        "## Is the surrogate's mean regret ever above that of Optuna's samplers?",
+        _margins(entries),
+        "## How often an optimum is found at all",
+        found(entries),
+        "## What a search costs",
+        _costs(entries),
+        "## Repetitions",
+        _repeated(entries),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _intro(settings: dict[str, Any]) -> str:
+    n, peers, gp, orders = (settings[name] for name in ("landscapes", "peers", "gp", "orders"))
+    return (
+        f"Synthetic families (`nas_fusion.analysis.families`): seeds 0 to {n - 1} for our samplers, the first {peers} of them\n"
+        f"for Optuna's, the first {gp} for its slow GP; samplers were tuned on seeds from 10 000 on, with other parameters.\n"
+        f"Recorded landscapes: real training, each with its points in {orders} orders. An optimum is *found* when its loss\n"
+        "has been seen; where losses are means over folds or seeds, a loss within one standard error of the lowest counts.\n"
+        "Regret is that of the best so far in units of the regret of a configuration drawn blindly. All have their defaults.\n"
+        "Intervals are 95 %: Wilson's for shares, bootstrap for means; over tables for recorded landscapes."
+    )
+
+
+def _budgets(entries: Sequence[Entry]) -> str:
+    budgets = ", ".join(f"{share:.0%} at m = {m}" for m, share in SHARE.items())
+    lines = [
+        f"Within the budget ({budgets} of all configurations): the surrogate and, where another of ours is better, the best.",
+        "",
+        "| family | order | m | budget | of | surrogate | best of ours | sfsa | tpe | gp | nsgaii | random |",
+        "| --- " * 12 + "|",
+    ]
+    for entry in entries:
+        best = best_of_ours(entry)
+        cells = [
+            _share(entry, "surrogate"),
+            f"{best} {_share(entry, best)}" if best != "surrogate" else "surrogate",
+            *(_share(entry, name) for name in ("sfsa", "tpe", "gp", "nsgaii", "random")),
+        ]
+        lines.append(f"| {_head(entry)} | {entry['budget']} | {entry['size']} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _margins(entries: Sequence[Entry]) -> str:
+    lines = [
+        "The largest difference of mean regrets (surrogate minus the other, same landscapes) from evaluation m + 1 on, at",
+        "which evaluation, and its interval there: at most 0 means never above. In brackets the same where a repeated",
+        "configuration counts as no evaluation, as with a store that answers it.",
+        "",
+        "| family | order | m | " + " | ".join(AGAINST) + " |",
+        "| --- " * (3 + len(AGAINST)) + "|",
+    ]
+    for entry in entries:
+        found = entry["margins"].get("surrogate", {})
+        cells = [_margin(found[peer]) if peer in found else "" for peer in AGAINST]
+        lines.append(f"| {_head(entry)} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def found(entries: Sequence[Entry]) -> str:
+    """Return the table of how often an optimum is found before the search ends, and after how many evaluations it ends."""
+    names = [name for name in SEARCHERS if any(name in entry["searchers"] for entry in entries)]
+    lines = [
+        "Percent of searches that have found an optimum when they end (Optuna's: at the horizon), and mean evaluations.",
+        "",
+        "| family | order | m | " + " | ".join(names) + " |",
+        "| --- " * (3 + len(names)) + "|",
+    ]
+    for entry in entries:
+        cells = [_found(entry["searchers"][name]) if name in entry["searchers"] else "" for name in names]
+        lines.append(f"| {_head(entry)} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _costs(entries: Sequence[Entry]) -> str:
+    """How many times less training a search takes than training all configurations from scratch."""
+    names = [name for name in (*OURS, "tpe") if any(name in entry["searchers"] for entry in entries)]
+    ratios = " / ".join(f"{ratio:g}" for ratio in RATIOS)
+    lines = [
+        "How many times less training than every configuration from scratch, until the search has ended, where a training that",
+        f"inherits weights costs {ratios} of one from scratch; mean over families. Ours inherit from A_0 or the parent. `tpe`",
+        "does not, and is charged only until it first meets an optimum, which it cannot know.",
+        "",
+        "| m | landscapes | " + " | ".join(names) + " |",
+        "| --- " * (2 + len(names)) + "|",
+    ]
+    kinds = {(entry["m"], _kind(entry)) for entry in entries}
+    for m, kind in sorted(kinds):
+        chosen = [entry for entry in entries if entry["m"] == m and _kind(entry) == kind]
+        lines.append(f"| {m} | {kind} | " + " | ".join(_cost(chosen, name) for name in names) + " |")
+    return "\n".join(lines)
+
+
+def _cost(entries: Sequence[Entry], name: str) -> str:
+    known = [(entry["size"], entry["searchers"][name]) for entry in entries if name in entry["searchers"]]
+    if not known:
+        return ""
+    inherits, factors = SEARCHERS[name].inherits, []
+    for ratio in RATIOS:
+        spent = [facts["evaluations" if inherits else "until_found"] for _, facts in known]
+        costs = [float(training_cost(each, ratio=ratio, inherits=inherits)) for each in spent]
+        factors.append(sum(size for size, _ in known) / sum(costs))
+    return " / ".join(f"{factor:.1f}" for factor in factors)
+
+
+def _repeated(entries: Sequence[Entry]) -> str:
+    names = [name for name in PEERS if any(name in entry["searchers"] for entry in entries)]
+    sizes = sorted({entry["m"] for entry in entries})
+    lines = [
+        "Percent of trials whose configuration had been evaluated before, mean over families; ours: none.",
+        "",
+        "| m | " + " | ".join(names) + " | ours |",
+        "| --- " * (2 + len(names)) + "|",
+    ]
+    for m in sizes:
+        chosen = [entry["searchers"] for entry in entries if entry["m"] == m]
+        cells = [_mean([facts[name]["repeated"] for facts in chosen if name in facts]) for name in names]
+        own = [each["repeated"] for facts in chosen for name, each in facts.items() if name in OURS]
+        lines.append(f"| {m} | " + " | ".join(cells) + f" | {_mean(own)} |")
+    return "\n".join(lines)
+
+
+def _mean(values: Sequence[float]) -> str:
+    return f"{100 * sum(values) / len(values):.0f}" if values else ""
+
+
+def _kind(entry: Entry) -> str:
+    return RECORDED if entry["family"].startswith(RECORDED) else "synthetic"
+
+
+def _head(entry: Entry) -> str:
+    return f"{entry['family']} | {'' if entry['order'] is None else entry['order']} | {entry['m']}"
+
+
+def _share(entry: Entry, name: str) -> str:
+    if name not in entry["searchers"]:
+        return ""
+    share, low, high = (100 * value for value in entry["searchers"][name]["found_in_budget"])
+    return f"{share:.0f} ({low:.0f}–{high:.0f})"
+
+
+def _found(facts: dict[str, Any]) -> str:
+    return f"{100 * facts['found'][0]:.0f} · {facts['evaluations']:.0f}"
+
+
+def _margin(margins: dict[str, Any]) -> str:
+    trials, distinct = margins["trials"], margins["distinct"]
+    interval = f"{trials['worst']:+.3f} at {trials['at']} ({trials['low']:+.3f} to {trials['high']:+.3f})"
+    return f"{interval} [{distinct['worst']:+.3f} at {distinct['at']}]"
