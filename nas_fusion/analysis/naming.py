@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import takewhile
+from itertools import groupby, takewhile
 
 from nas_fusion.analysis.arms import Arm
 from nas_fusion.space import SearchSpace
@@ -11,6 +11,10 @@ from nas_fusion.space import SearchSpace
 _SEARCHES = {
     "sfsa": "SFSA",
     "beam": "Beam search",
+    "backward": "Backward search",
+    "floating": "Floating search",
+    "surrogate": "Surrogate search",
+    "differentiable": "Differentiable search",
     "exhaustive": "Exhaustive search",
     "random": "Random search",
     "tpe": "TPE",
@@ -19,6 +23,9 @@ _SEARCHES = {
     "bruteforce": "Brute force",
     "grid": "Grid search",
 }
+
+
+_LONG = 9  # letters
 
 
 def search_title(sampler: str) -> str:
@@ -32,10 +39,32 @@ def points(space: SearchSpace, configuration: Mapping[str, str]) -> str:
 
 
 def short_points(space: SearchSpace, configuration: Mapping[str, str]) -> str:
-    """Return the same without what all parameters' names begin with: `1+3`, and `A₀` for the baseline; for figures."""
+    """Return the same for figures, without what all parameters' names begin with: `1+3`, and `A₀` for the baseline.
+
+    Choices are shortened as `short_choices` says: `1m+3c`. Of long names, three and more parameters in a row are drawn
+    together: `1+3–8`.
+    """
     shared = 0 if len(space.parameters) == 1 else len(list(takewhile(_equal, zip(*space.parameters, strict=False))))
-    names = {p: p[shared:] or p for p in space.parameters}
-    return "+".join(_point(space, p, names[p], choice) for p, choice in space.active(configuration).items()) or "A₀"
+    names, short = {p: p[shared:] or p for p in space.parameters}, short_choices(space)
+    active = {p: names[p] + (short[c] if len(space.parameters[p]) > 2 else "") for p, c in space.active(configuration).items()}
+    text = "+".join(active.values()) or "A₀"
+    if len(text) <= _LONG or any(len(choices) > 2 for choices in space.parameters.values()):
+        return text
+    order = {p: position for position, p in enumerate(space.parameters)}
+    runs = [list(run) for _, run in groupby(enumerate(active), lambda item: order[item[1]] - item[0])]
+    parts = [[active[p] for _, p in run] for run in runs]
+    return "+".join(f"{part[0]}–{part[-1]}" if len(part) > 2 else "+".join(part) for part in parts)
+
+
+def short_choices(space: SearchSpace) -> dict[str, str]:
+    """Return each choice that parameters with several have, with its shortest beginning that no other has; often empty."""
+    choices = sorted({choice for several in space.parameters.values() if len(several) > 2 for choice in several[1:]})
+    return {choice: _beginning(choice, [other for other in choices if other != choice]) for choice in choices}
+
+
+def _beginning(word: str, others: list[str]) -> str:
+    lengths = range(1, len(word) + 1)
+    return next((word[:n] for n in lengths if not any(other.startswith(word[:n]) for other in others)), word)
 
 
 def in_words(space: SearchSpace, configuration: Mapping[str, str]) -> str:

@@ -49,6 +49,7 @@ def _fitted(named: NamedFigure) -> go.Figure:
         figure.update_traces(marker={"size": 12}, selector=lambda trace: trace.name in ("evaluated", "not evaluated"))
         figure.update_traces(marker={"size": 7}, selector={"name": "best of all"})
         figure.update_annotations(font={"size": 9}, yshift=-18)
+        figure.update_traces(textfont={"size": 9}, selector={"mode": "markers+text"})
     return figure
 
 

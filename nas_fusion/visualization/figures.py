@@ -10,7 +10,7 @@ from nas_fusion.analysis.arms import Comparison
 from nas_fusion.visualization.arms import arms_figure
 from nas_fusion.visualization.curves import curves_figure
 from nas_fusion.visualization.folds import folds_figure, n_folds
-from nas_fusion.visualization.lattice import lattice_figure
+from nas_fusion.visualization.lattice import lattice_caption, lattice_figure
 from nas_fusion.visualization.losses import losses_figure
 
 
@@ -38,10 +38,8 @@ def all_figures(comparison: Comparison) -> list[NamedFigure]:
     figures.append(
         NamedFigure(
             "lattice",
-            "Search path",
-            "Every dot is a configuration, darker where its validation loss is lower; the baseline A₀ is at the left, and each "
-            "column has one active point more. Thin lines lead from a parent to what was tried from it, thick lines along what "
-            "was accepted. The legend shows and hides them.",
+            "Search trees",
+            lattice_caption(comparison),
             lattice_figure(comparison),
         )
     )

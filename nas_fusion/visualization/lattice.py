@@ -1,154 +1,147 @@
-"""The lattice of configurations, layered by the number of active parameters, with the searches' trees and paths on it."""
+"""The lattice of configurations, layered by the number of active parameters, with all searches' trees and paths on it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from itertools import pairwise
+import math
+from collections.abc import Sequence
 from typing import Any
 
-import networkx as nx
 import plotly.graph_objects as go
 
 from nas_fusion.analysis.arms import Arm, Comparison
-from nas_fusion.analysis.naming import points, short_points
-from nas_fusion.space import Configuration
-from nas_fusion.visualization.style import GRID, INK, PALE, colour, new_figure
+from nas_fusion.analysis.naming import short_choices
+from nas_fusion.visualization.lattice_info import Edge, LatticeInfo, Node, is_move, lanes, lattice_info
+from nas_fusion.visualization.style import GRID, INK, PALE, colour, glyph, new_figure, symbol
 
-_ALL = 100  # in larger spaces only what was evaluated is drawn
-_LABELLED = 40  # with more nodes names are shown on hovering only
-Edge = tuple[Configuration, Configuration]
-
-
-@dataclass(frozen=True)
-class _Node:
-    """A configuration on the lattice: its names, its place, its loss (`None` if unknown), and the searches that tried it."""
-
-    configuration: Configuration
-    label: str
-    title: str
-    x: float
-    y: float
-    loss: float | None
-    tried_by: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _LatticeInfo:
-    """What is drawn: nodes by index, all moves between them, and for each search its tree and its path as edges."""
-
-    nodes: tuple[_Node, ...]
-    moves: tuple[Edge, ...]
-    trees: dict[str, tuple[Edge, ...]]
-    paths: dict[str, tuple[Edge, ...]]
-    optimum: Configuration | None
+_LABELLED = 40  # with more nodes only the accepted ones carry their names, the others on hovering
+_COLUMNS_WITH_LOSS = 8  # with more there is room for the name only
+_TRIED, _ACCEPTED, _JUMP, _GAP = 1.6, 4.0, 2.0, 1.6  # pixels
+_ROW, _SMALL_ROW, _TALLEST = 76, 36, 940  # pixels
+_COLUMN = 170  # pixels between two columns on a page of ordinary width
+_HIDDEN = '<span style="color:#0000">'
+_ABOVE, _BELOW = 34, 48  # pixels beyond the outermost nodes
 
 
 def lattice_figure(comparison: Comparison) -> go.Figure:
     """Return the lattice: left the baseline, one parameter more in each column, darker where the loss is lower.
 
-    A thin line leads from a parent to a candidate that the search tried, a thick one along the path that it accepted. Beyond
-    the first search's, trees wait in the legend. In spaces of more than 100 configurations only those evaluated are drawn.
+    Each search has a colour and a symbol. Its symbol stands above what it evaluated, filled where it accepted it; a thin line
+    leads from a parent to a candidate, a thick one along the accepted path, a dotted one where several parameters changed at
+    once. In spaces of more than 100 configurations only what was evaluated is drawn, see `lattice_info`.
     """
-    info = _get_lattice_info(comparison)
+    info = lattice_info(comparison)
+    figure = new_figure(height=180 + round(_plot(info)), hovermode="closest")
     place = {node.configuration: (node.x, node.y) for node in info.nodes}
-    figure = new_figure(height=_height(info), hovermode="closest")
-    figure.add_trace(_lines(info.moves, place, "all moves", {"color": GRID, "width": 1}, visible=True, legend=False))
+    x, y = _segments(info.moves, [(*place[a], *place[b]) for a, b in info.moves])
+    figure.add_trace(go.Scatter(x=x, y=y, mode="lines", line={"color": GRID, "width": 1}, hoverinfo="skip", showlegend=False))
     for position, arm in enumerate(comparison.searches):
-        shift = 0.012 * (position - (len(comparison.searches) - 1) / 2)
-        shifted = {configuration: (x, y + shift) for configuration, (x, y) in place.items()}
-        strokes = ((info.trees, "tried", 1.4, position == 0), (info.paths, "accepted", 5, _by_moves(comparison, arm)))
-        for edges, word, width, visible in strokes:
-            line = {"color": colour(position), "width": width}
-            figure.add_trace(_lines(edges[arm.name], shifted, f"{arm.title}: {word}", line, visible=visible))
-    figure.add_traces(_markers(info))
+        figure.add_traces(_strokes(comparison, info, position, arm))
+    figure.add_traces(_markers(comparison, info))
+    for position, arm in enumerate(comparison.searches):
+        figure.add_traces([_glyphs(comparison, info, position, arm), _legend(info, position, arm)])
     if info.optimum is not None:
-        figure.add_trace(_star(*place[info.optimum]))
-    if len(info.nodes) <= _LABELLED:
-        _label(figure, info)
+        figure.add_trace(_star(*place[info.optimum], small=_row(info) < _ROW))
+    _label(figure, info)
     layers = max(round(node.x) for node in info.nodes)
     figure.update_xaxes(
         title="active fusion points", tickvals=list(range(layers + 1)), showgrid=False, range=[-0.5, layers + 0.5]
     )
-    return figure.update_yaxes(visible=False, range=_reach(info))
+    heights, unit = [node.y for node in info.nodes], _unit(info)
+    return figure.update_yaxes(visible=False, range=[min(heights) - _BELOW / unit, max(heights) + _ABOVE / unit])
 
 
-def _get_lattice_info(comparison: Comparison) -> _LatticeInfo:
-    space = comparison.space
-    evaluated = {e.configuration: e.value for arm in reversed(comparison.searches) for e in arm.evaluations if e.configuration}
-    losses = evaluated | dict(comparison.landscape.losses if comparison.landscape else {})
-    shown = set(losses) | {space.baseline} | (set(space.configurations()) if space.size <= _ALL else set())
-    ordered = sorted(shown, key=space.index)
-    moves = tuple((parent, child) for parent in ordered for child in space.forward_moves(parent) if child in shown)
-    place = _places(ordered, moves, {c: len(space.active(c)) for c in ordered})
-    return _LatticeInfo(
-        nodes=tuple(
-            _Node(
-                c,
-                short_points(space, c),
-                points(space, c),
-                *place[c],
-                losses.get(c),
-                tuple(arm.name for arm in comparison.searches if any(e.configuration == c for e in arm.evaluations)),
-            )
-            for c in ordered
-        ),
-        moves=moves,
-        trees={arm.name: _tree(arm) for arm in comparison.searches},
-        paths={arm.name: tuple(pairwise(arm.path)) for arm in comparison.searches},
-        optimum=comparison.landscape.optimum if comparison.landscape and comparison.landscape.complete else None,
+def lattice_caption(comparison: Comparison) -> str:
+    """Return what the lattice shows, in words."""
+    info = lattice_info(comparison)
+    text = (
+        "Every dot is a configuration, darker where its validation loss is lower; the baseline A₀ is at the left, and each "
+        "column has one active point more. A search's symbol stands above what it evaluated, filled where it accepted it; thin "
+        "lines lead from a parent to what was tried from it, thick ones with an arrow along what was accepted, dotted where "
+        "several points changed at once. The legend shows and hides searches."
     )
+    abbreviated = ", ".join(f"{short} {choice}" for choice, short in short_choices(comparison.space).items())
+    if abbreviated:
+        text += f" Modules are shortened: {abbreviated}."
+    if info.everything:
+        text += " A search that evaluated everything is marked where it accepted only."
+    if info.left_out:
+        text += f" Of {info.left_out + len(info.nodes)} configurations, {info.left_out} are not drawn, for lack of room: "
+        text += (
+            "what is drawn was evaluated by a search that did not evaluate everything, or was accepted, or is the best of all."
+        )
+    return text
 
 
-def _places(
-    ordered: list[Configuration], moves: Iterable[Edge], layer: dict[Configuration, int]
-) -> dict[Configuration, tuple[float, float]]:
-    """Place configurations in columns by layer; within a column the lowest index is at the top."""
-    graph = nx.DiGraph()
-    for configuration in ordered:
-        graph.add_node(configuration, layer=layer[configuration])
-    graph.add_edges_from(moves)
-    layout = nx.multipartite_layout(graph, subset_key="layer", align="vertical")
-    heights = {configuration: float(y) for configuration, (_, y) in layout.items()}
-    tallest = max(map(abs, heights.values())) or 1.0
-    places: dict[Configuration, tuple[float, float]] = {}
-    for number in set(layer.values()):
-        column = [configuration for configuration in ordered if layer[configuration] == number]
-        descending = sorted((heights[configuration] / tallest for configuration in column), reverse=True)
-        places |= {configuration: (float(number), y) for configuration, y in zip(column, descending, strict=True)}
-    return places
+def _strokes(comparison: Comparison, info: LatticeInfo, position: int, arm: Arm) -> list[go.Scatter]:
+    """Tree and path of a search: thin, thick, and either dotted where an edge is no single move."""
+    drawn = {node.configuration for node in info.nodes}
+    strokes = {
+        f"{kind}:{name}": tuple(edge for edge in edges if set(edge) <= drawn)
+        for kind, found in (("tried", info.trees), ("accepted", info.paths))
+        for name, edges in found.items()
+    }
+    widths = {stroke: _TRIED if stroke.startswith("tried") else _ACCEPTED for stroke in strokes}
+    shifts = lanes(strokes, widths, _GAP)
+    traces = []
+    for kind in ("tried", "accepted"):
+        stroke = f"{kind}:{arm.name}"
+        for dash in ("solid", "dot"):
+            edges = [edge for edge in strokes[stroke] if is_move(comparison.space, edge) == (dash == "solid")]
+            ends = [_moved(info, edge, shifts[stroke, edge]) for edge in edges]
+            line = {"color": colour(position), "width": widths[stroke] if dash == "solid" else _JUMP, "dash": dash}
+            if edges:
+                traces.append(_lines(f"{arm.title}: {kind}", edges, ends, line, arrows=kind == "accepted", group=arm.name))
+    return traces
 
 
-def _tree(arm: Arm) -> tuple[Edge, ...]:
-    pairs = zip(arm.parents, arm.evaluations, strict=False)
-    return tuple((parent, e.configuration) for parent, e in pairs if parent is not None and e.configuration is not None)
-
-
-def _by_moves(comparison: Comparison, arm: Arm) -> bool:
-    """Whether a path goes one parameter at a time: an exhaustive search's does not, and would hide the others."""
-    return all(abs(len(comparison.space.active(b)) - len(comparison.space.active(a))) <= 1 for a, b in pairwise(arm.path))
+def _moved(info: LatticeInfo, edge: Edge, pixels: float) -> tuple[float, float, float, float]:
+    """Both ends of an edge, moved aside by some pixels (measured across the line, on a page of ordinary width)."""
+    place = {node.configuration: (node.x, node.y) for node in info.nodes}
+    (x0, y0), (x1, y1) = place[edge[0]], place[edge[1]]
+    unit = _unit(info)
+    slope = (y1 - y0) * unit / (max(abs(x1 - x0), 0.1) * _COLUMN)
+    aside = pixels * math.hypot(1, slope) / unit
+    return x0, y0 + aside, x1, y1 + aside
 
 
 def _lines(
-    edges: Iterable[Edge],
-    place: dict[Configuration, tuple[float, float]],
     name: str,
-    line: Mapping[str, object],
+    edges: Sequence[Edge],
+    ends: Sequence[tuple[float, float, float, float]],
+    line: dict[str, Any],
     *,
-    visible: bool,
-    legend: bool = True,
+    arrows: bool,
+    group: str,
 ) -> go.Scatter:
+    x, y = _segments(edges, ends)
+    arrow = {"symbol": "arrow", "angleref": "previous", "size": [0, 13, 0] * len(edges), "standoff": 9, "color": line["color"]}
+    return go.Scatter(
+        x=x,
+        y=y,
+        mode="lines+markers" if arrows else "lines",
+        marker=arrow if arrows else None,
+        line=line,
+        name=name,
+        legendgroup=group,
+        showlegend=False,
+        hoverinfo="skip",
+    )
+
+
+def _segments(
+    edges: Sequence[Edge], ends: Sequence[tuple[float, float, float, float]]
+) -> tuple[list[float | None], list[float | None]]:
     x: list[float | None] = []
     y: list[float | None] = []
-    for parent, child in edges:
-        if parent in place and child in place:
-            x += [place[parent][0], place[child][0], None]
-            y += [round(place[parent][1], 4), round(place[child][1], 4), None]
-    shown = True if visible else "legendonly"
-    return go.Scatter(x=x, y=y, mode="lines", line=line, name=name, hoverinfo="skip", showlegend=legend, visible=shown)
+    for _, (x0, y0, x1, y1) in zip(edges, ends, strict=True):
+        x += [x0, x1, None]
+        y += [round(y0, 4), round(y1, 4), None]
+    return x, y
 
 
-def _markers(info: _LatticeInfo) -> list[go.Scatter]:
+def _markers(comparison: Comparison, info: LatticeInfo) -> list[go.Scatter]:
+    titles = {arm.name: arm.title for arm in comparison.searches}
+    size = 20 if _row(info) == _ROW else max(4.0, min(12.0, _row(info) / 3))
     known = [node for node in info.nodes if node.loss is not None]
     unknown = [node for node in info.nodes if node.loss is None]
     losses = [round(node.loss, 5) for node in known if node.loss is not None]
@@ -159,50 +152,104 @@ def _markers(info: _LatticeInfo) -> list[go.Scatter]:
         "cmax": max(losses, default=1.0),
         "colorbar": {"title": {"text": "loss"}, "thickness": 10, "len": 0.8, "outlinewidth": 0},
         "line": {"width": 1.5, "color": [INK if node.tried_by else PALE for node in known]},
+        "size": size,
     }
-    white = {"color": "#FFFFFF", "line": {"width": 1.5, "color": PALE}}
-    return [_dots(unknown, white, "not evaluated"), _dots(known, colours, "evaluated")]
+    white = {"color": "#FFFFFF", "line": {"width": 1.5, "color": PALE}, "size": size}
+    return [_dots(unknown, white, "not evaluated", titles), _dots(known, colours, "evaluated", titles)]
 
 
-def _dots(nodes: list[_Node], marker: dict[str, Any], name: str) -> go.Scatter:
+def _dots(nodes: list[Node], marker: dict[str, Any], name: str, titles: dict[str, str]) -> go.Scatter:
+    loss = [name if node.loss is None else f"{node.loss:.4f} nats" for node in nodes]
+    tried = ["".join(f"<br>{titles[by]}{' accepted it' * (by in node.accepted_by)}" for by in node.tried_by) for node in nodes]
     return go.Scatter(
         x=[node.x for node in nodes],
         y=[round(node.y, 4) for node in nodes],
         mode="markers",
         name=name,
         showlegend=False,
-        customdata=[[node.title, name if node.loss is None else f"{node.loss:.4f} nats"] for node in nodes],
-        hovertemplate="%{customdata[0]}<br>%{customdata[1]}<extra></extra>",
-        marker={"size": 20, **marker},
+        customdata=[[node.title, *words] for node, words in zip(nodes, zip(loss, tried, strict=True), strict=True)],
+        hovertemplate="%{customdata[0]}<br>%{customdata[1]}%{customdata[2]}<extra></extra>",
+        marker=marker,
     )
 
 
-def _star(x: float, y: float) -> go.Scatter:
-    marker = {"symbol": "star", "size": 11, "color": "#FFFFFF", "line": {"width": 1, "color": INK}}
+def _glyphs(comparison: Comparison, info: LatticeInfo, position: int, arm: Arm) -> go.Scatter:
+    """A search's symbol above its nodes, in a row with those of the others: theirs are there too, but not to be seen."""
+    order = [other.name for other in comparison.searches]
+    shown = [(node, by) for node in info.nodes if arm.name in (by := _shown_by(info, node))]
+    texts = []
+    for node, by in shown:
+        row = [(name, glyph(order.index(name), filled=name in node.accepted_by)) for name in order if name in by]
+        texts.append("".join(mark if name == arm.name else f"{_HIDDEN}{mark}</span>" for name, mark in row))
+    return go.Scatter(
+        x=[node.x for node, _ in shown],
+        y=[round(node.y, 4) for node, _ in shown],
+        mode="markers+text",
+        marker={"size": 20 if _row(info) == _ROW else 8, "opacity": 0},
+        text=texts,
+        textposition="top center",
+        textfont={"size": 13 if _row(info) == _ROW else 10, "color": colour(position)},
+        name=f"{arm.title}: marks",
+        legendgroup=arm.name,
+        showlegend=False,
+        hoverinfo="skip",
+    )
+
+
+def _shown_by(info: LatticeInfo, node: Node) -> set[str]:
+    """Whose symbols stand above a node: not those of searches that evaluated everything anyway, nor of all where all begin."""
+    if node.x == 0 and set(node.tried_by) >= info.trees.keys():
+        return set()
+    return {name for name in node.tried_by if name not in info.everything} | set(node.accepted_by)
+
+
+def _legend(info: LatticeInfo, position: int, arm: Arm) -> go.Scatter:
+    moves = bool(info.trees[arm.name] or info.paths[arm.name])
+    return go.Scatter(
+        x=[None],
+        y=[None],
+        mode="lines+markers" if moves else "markers",
+        line={"color": colour(position), "width": _ACCEPTED},
+        marker={"symbol": symbol(position), "size": 11, "color": colour(position)},
+        name=f"{arm.title} (everything)" if arm.name in info.everything else arm.title,
+        legendgroup=arm.name,
+    )
+
+
+def _star(x: float, y: float, *, small: bool) -> go.Scatter:
+    marker = {"symbol": "star", "size": 7 if small else 11, "color": "#FFFFFF", "line": {"width": 1, "color": INK}}
     return go.Scatter(x=[x], y=[round(y, 4)], mode="markers", marker=marker, name="best of all", hoverinfo="skip")
 
 
-def _label(figure: go.Figure, info: _LatticeInfo) -> None:
+def _label(figure: go.Figure, info: LatticeInfo) -> None:
+    every, few = len(info.nodes) <= _LABELLED, len({node.x for node in info.nodes}) <= _COLUMNS_WITH_LOSS
     for node in info.nodes:
-        loss = "" if node.loss is None else f"<br>{node.loss:.3f}"
+        if not every and not (node.accepted_by or node.configuration == info.optimum):
+            continue
+        loss = "" if node.loss is None or not few else f"{'<br>' if every else ' '}{node.loss:.3f}"
         figure.add_annotation(
             x=node.x,
             y=round(node.y, 4),
-            yshift=-27,
+            yshift=-27 if every else -13,
             text=f"<b>{node.label}</b>{loss}",
             showarrow=False,
-            font={"size": 11},
+            font={"size": 11 if every else 10},
             bgcolor="rgba(255,255,255,0.75)",
             borderpad=0,
         )
 
 
-def _height(info: _LatticeInfo) -> int:
-    columns: dict[float, int] = {}
-    for node in info.nodes:
-        columns[node.x] = columns.get(node.x, 0) + 1
-    return 180 + max(280, (64 if len(info.nodes) <= _LABELLED else 26) * max(columns.values()))
+def _row(info: LatticeInfo) -> float:
+    """Pixels between two nodes of the fullest column."""
+    return _ROW if len(info.nodes) <= _LABELLED else min(_SMALL_ROW, _TALLEST / info.tallest)
 
 
-def _reach(info: _LatticeInfo) -> list[float]:
-    return [min(node.y for node in info.nodes) - 0.3, max(node.y for node in info.nodes) + 0.15]
+def _plot(info: LatticeInfo) -> float:
+    """Height of the plot in pixels."""
+    return max(280.0, _row(info) * (info.tallest - 1) + _ABOVE + _BELOW)
+
+
+def _unit(info: LatticeInfo) -> float:
+    """Pixels of the unit of the nodes' heights."""
+    heights = [node.y for node in info.nodes]
+    return (_plot(info) - _ABOVE - _BELOW) / ((max(heights) - min(heights)) or 2.0)

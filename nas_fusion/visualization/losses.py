@@ -9,9 +9,8 @@ import plotly.graph_objects as go
 
 from nas_fusion.analysis.arms import Comparison
 from nas_fusion.analysis.naming import points
-from nas_fusion.visualization.style import FLOOR_TITLES, INK, colour, new_figure
+from nas_fusion.visualization.style import FLOOR_TITLES, INK, colour, line_width, new_figure, symbol
 
-_SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "x", "star")
 _APART = 0.08  # nats
 
 
@@ -38,7 +37,7 @@ def losses_figure(comparison: Comparison) -> go.Figure:
                 mode="lines",
                 name=f"{info.title}: best so far",
                 legendgroup=info.title,
-                line={"color": colour(position), "width": min(8, 2 + 2 * (len(infos) - 1 - position)), "shape": "hv"},
+                line={"color": colour(position), "width": line_width(position, len(infos)), "shape": "hv"},
                 hoverinfo="skip",
             )
         )
@@ -50,7 +49,7 @@ def losses_figure(comparison: Comparison) -> go.Figure:
                 name=info.title,
                 legendgroup=info.title,
                 showlegend=False,
-                marker={"color": colour(position), "size": 10, "symbol": f"{_SYMBOLS[position % len(_SYMBOLS)]}-open"},
+                marker={"color": colour(position), "size": 10, "symbol": f"{symbol(position)}-open"},
                 text=list(info.names),
                 hovertemplate="%{text}<br>%{y:.4f} nats<extra>" + info.title + "</extra>",
             )

@@ -8,6 +8,16 @@ import plotly.graph_objects as go
 
 # Okabe and Ito's palette (https://jfly.uni-koeln.de/color/), without its yellow, which is too light for lines on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D")
+# Symbols of arms: plotly's name, and the letters that look like it, filled and open.
+_SYMBOLS = (
+    ("circle", "●", "○"),
+    ("square", "■", "□"),
+    ("diamond", "◆", "◇"),
+    ("triangle-up", "▲", "△"),
+    ("triangle-down", "▼", "▽"),
+    ("star", "★", "☆"),
+    ("triangle-left", "◄", "◅"),
+)
 INK, PALE, GRID = "#222222", "#B8BEC4", "#E6E8EB"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 FLOOR_TITLES = {"joint": "any model", "late_fusion": "late fusion"}
@@ -16,6 +26,21 @@ FLOOR_TITLES = {"joint": "any model", "late_fusion": "late fusion"}
 def colour(position: int) -> str:
     """Return the colour of the n-th arm, from 0; they repeat after seven."""
     return COLOURS[position % len(COLOURS)]
+
+
+def symbol(position: int) -> str:
+    """Return plotly's name of the symbol of the n-th arm, from 0; they repeat with the colours."""
+    return _SYMBOLS[position % len(_SYMBOLS)][0]
+
+
+def glyph(position: int, *, filled: bool) -> str:
+    """Return the same symbol as a letter."""
+    return _SYMBOLS[position % len(_SYMBOLS)][1 if filled else 2]
+
+
+def line_width(position: int, arms: int) -> int:
+    """Return the width in pixels of an arm's line where lines may lie on each other: the later ones are thinner."""
+    return min(8, 2 + 2 * (arms - 1 - position))
 
 
 def faint(hexadecimal: str, opacity: float) -> str:

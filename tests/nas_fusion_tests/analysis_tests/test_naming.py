@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from nas_fusion.analysis import points, search_title, short_points
+from nas_fusion.analysis.naming import short_choices
 from nas_fusion.analysis.naming import in_words
 from nas_fusion.space import SearchSpace
 from tests.nas_fusion_tests.analysis_tests.builders import SPACE, on
@@ -17,7 +18,7 @@ ONE = SearchSpace({"layer1": ["none", "on"]})
     [
         (SPACE, {}, "none", "A₀"),
         (SPACE, dict(layer1="mmtm", layer3="mmtm"), "layer1 + layer3", "1+3"),
-        (SEVERAL, dict(layer1="concat_conv", layer2="mmtm"), "layer1:concat_conv + layer2", "1:concat_conv+2"),
+        (SEVERAL, dict(layer1="concat_conv", layer2="mmtm"), "layer1:concat_conv + layer2", "1c+2"),
         (WORDS, dict(early="on", late="on"), "early + late", "early+late"),
         (ONE, dict(layer1="on"), "layer1", "layer1"),
     ],
@@ -37,3 +38,23 @@ def test_the_order_of_points_is_the_spaces() -> None:
 
 def test_in_a_sentence_the_baseline_is_called_by_its_name() -> None:
     assert in_words(SPACE, on()) == "the baseline" and in_words(SPACE, on(1)) == "layer1"
+
+
+@pytest.mark.parametrize(
+    ("active", "short"),
+    [
+        ((1, 2, 3, 4), "1+2+3+4"),
+        ((1, 2, 3, 4, 5, 6), "1–6"),
+        ((1, 3, 4, 5, 6, 7, 10), "1+3–7+10"),
+        ((1, 2, 4, 6, 8, 9), "1+2+4+6+8+9"),
+    ],
+)
+def test_long_names_draw_points_in_a_row_together(active: tuple[int, ...], short: str) -> None:
+    space = SearchSpace({f"layer{i}": ["none", "mmtm"] for i in range(1, 11)})
+    assert short_points(space, space.complete({f"layer{i}": "mmtm" for i in active})) == short
+
+
+def test_choices_are_shortened_to_what_no_other_begins_with() -> None:
+    space = SearchSpace({"a": ["none", "mmtm", "mean", "film"], "b": ["none", "only"]})
+    assert short_choices(space) == {"film": "f", "mean": "me", "mmtm": "mm"}
+    assert short_choices(SPACE) == {}

@@ -68,7 +68,7 @@ def test_verdict_diagnosis_table_figures_and_origin_are_there(text: str) -> None
         "Comparison",
         "Test subjects",
         "Arms compared",
-        "Search path",
+        "Search trees",
         "Loss by evaluation",
         "Learning curves",
         "Spread over subjects",
