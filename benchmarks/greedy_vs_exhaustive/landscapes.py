@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from benchmarks.record_landscapes import LANDSCAPES, MADE
-from nas_fusion import Configuration, Landscape, SearchSpace
+from nas_fusion import Landscape, SearchSpace
 from nas_fusion.analysis.families import FAMILIES, ORDERS
 
 SIZES = (4, 6, 8, 10)
@@ -49,7 +48,7 @@ class Problem:
         """Return the landscape."""
         if self.table is None:
             return FAMILIES[self.family](self.m, self.seed)
-        return shuffled(recorded(self.table), self.seed)
+        return shuffled(Landscape.from_csv(self.table), self.seed)
 
 
 @dataclass(frozen=True)
@@ -89,18 +88,6 @@ def recordings(sizes: Sequence[int], orders: int, folder: Path = LANDSCAPES) -> 
         if len(facts["parameters"]) in sizes
         for order in range(orders)
     ]
-
-
-def recorded(path: Path) -> Landscape:
-    """Return the landscape of a recorded table: one loss a training seed."""
-    table = pd.read_csv(path, keep_default_na=False)
-    names = [name for name in table.columns if name not in ("seed", "fold", "loss", "epochs")]
-    space = SearchSpace({name: list(dict.fromkeys(table[name])) for name in names})
-    by_seed = table.groupby([*names, "seed"], sort=False)["loss"].mean()
-    losses: dict[Configuration, list[float]] = {}
-    for row, loss in by_seed.items():
-        losses.setdefault(space.complete(dict(zip(names, row, strict=False))), []).append(loss)
-    return Landscape(losses, space)
 
 
 def shuffled(landscape: Landscape, seed: int) -> Landscape:

@@ -16,7 +16,7 @@ Loss = float | Sequence[float] | Sequence[Sequence[float]] | npt.NDArray[np.floa
 Runs = tuple[tuple[float, ...], ...]
 """Losses of one configuration, `(seeds, folds)`."""
 
-LOSS, SEED, FOLD = "loss", "seed", "fold"
+LOSS, SEED, FOLD, EPOCHS = "loss", "seed", "fold", "epochs"
 
 
 def runs_of(loss: Loss, configuration: Mapping[str, str]) -> Runs:
@@ -68,13 +68,13 @@ def frame_of(runs: Mapping[Configuration, Runs]) -> pd.DataFrame:
 def read_table(path: str | Path) -> tuple[dict[str, list[str]], dict[Configuration, Runs]]:
     """Return the parameters of a long table, each with its choices in the order in which they appear, and the losses.
 
-    Seeds and folds are taken in the order of their labels.
+    Seeds and folds are taken in the order of their labels; a column `epochs`, what the training took, is left out.
 
     Raises:
         ValueError: If there is no column `loss`, a loss is no number, a line occurs twice, or a fold of a seed is missing.
     """
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    names = [name for name in table.columns if name not in (LOSS, SEED, FOLD)]
+    names = [name for name in table.columns if name not in (LOSS, SEED, FOLD, EPOCHS)]
     if LOSS not in table.columns:
         raise ValueError(f"`path` must have a column {LOSS!r}, but {path} has {list(table.columns)}.")
     found: dict[Configuration, dict[tuple[int, int], float]] = {}
