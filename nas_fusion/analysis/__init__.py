@@ -1,5 +1,6 @@
 """Analysis: comparisons as tables, landscapes, paired statistics and a diagnosis in words. No torch here."""
 
+from nas_fusion.analysis.anova import ParameterEffects, shapley_effects
 from nas_fusion.analysis.arms import BASELINE, Arm, Comparison
 from nas_fusion.analysis.bootstrap import Estimate, bootstrap_scores
 from nas_fusion.analysis.diagnosis import diagnose
@@ -8,6 +9,7 @@ from nas_fusion.analysis.findings import Finding, findings_markdown, findings_te
 from nas_fusion.analysis.landscape import Landscape
 from nas_fusion.analysis.naming import points, search_title, short_points
 from nas_fusion.analysis.paired import PairedDifference, chance_of_acceptance, paired_difference, subject_differences
+from nas_fusion.analysis.shapley import PointValues, point_values
 from nas_fusion.analysis.tables import comparison_table, plain_table
 
 __all__ = [
@@ -19,6 +21,8 @@ __all__ = [
     "Finding",
     "Landscape",
     "PairedDifference",
+    "ParameterEffects",
+    "PointValues",
     "bootstrap_scores",
     "chance_of_acceptance",
     "comparison_table",
@@ -28,8 +32,10 @@ __all__ = [
     "noisy",
     "paired_difference",
     "plain_table",
+    "point_values",
     "points",
     "search_title",
+    "shapley_effects",
     "short_points",
     "subject_differences",
     "synergy_landscape",
