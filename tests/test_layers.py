@@ -10,19 +10,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LIGHT = ("plugins", "process", "space", "record", "history", "samplers", "analysis", "visualization")
+LIGHT = ("plugins", "process", "turns", "space", "record", "history", "samplers", "analysis", "visualization")
 BELOW = {
     "plugins": set[str](),
     "space": {"plugins"},
     "record": {"space"},
     "process": set[str](),
+    "turns": {"process"},
     "history": {"space", "record", "process"},
     "samplers": {"plugins", "space", "record", "history"},
     "analysis": {"space", "record", "history"},
     "visualization": {"space", "record", "history", "analysis"},
     "fusion": {"plugins"},
     "cohorts": {"plugins"},
-    "evaluation": {"plugins", "space", "record", "history", "cohorts"},
+    "evaluation": {"plugins", "space", "record", "history", "turns", "cohorts"},
     "testing": {"plugins", "space", "record", "fusion", "cohorts", "evaluation"},
 }
 MONAI_ROOMS = ("search_spaces", "nas_fusion.cohorts", "nas_fusion.export")

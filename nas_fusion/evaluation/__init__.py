@@ -4,6 +4,7 @@ from nas_fusion.evaluation.artifacts import open_artifact_store
 from nas_fusion.evaluation.estimate import StepEstimate
 from nas_fusion.evaluation.stage import Reference, Stage, State, TrainingPlan, cross_entropy
 from nas_fusion.evaluation.store import Store
+from nas_fusion.evaluation.supernet import Supernet, SupernetPlan
 from nas_fusion.evaluation.worker import EvaluationWorker
 
 __all__ = [
@@ -13,6 +14,8 @@ __all__ = [
     "State",
     "StepEstimate",
     "Store",
+    "Supernet",
+    "SupernetPlan",
     "TrainingPlan",
     "cross_entropy",
     "open_artifact_store",

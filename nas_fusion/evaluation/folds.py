@@ -53,7 +53,7 @@ class FoldTrainer:
 
     def __init__(self, book: RecipeBook, cohort: Cohort, store: Store, placement: Placement) -> None:
         assert cohort.splits is not None, "Should not reach."
-        self._book, self._store, self._placement = book, store, placement
+        self._book, self._store, self.placement = book, store, placement
         resident = placement.resident(cohort)
         self.folds = [
             FoldData(resident, cohort.positions(fold.train), cohort.positions(fold.validation)) for fold in cohort.splits.folds
@@ -99,7 +99,7 @@ class FoldTrainer:
 
     def build(self, recipe: Recipe, stage: Stage, offered: State, seed: int = 0) -> tuple[nn.Module, Inherited]:
         """Return the model that a stage starts from, and what it took over of what was offered."""
-        with self._placement.repeatable(self._book.initial_seed(recipe, stage, seed)):
+        with self.placement.repeatable(self._book.initial_seed(recipe, stage, seed)):
             model = stage.model()
         return model, inherit(model, offered)
 
@@ -117,7 +117,7 @@ class FoldTrainer:
             return model
 
         seed = self._book.order_seed(recipe, stage, fold, number)
-        trained = train_stage(stage, build, self.folds[fold], self._placement, seed=seed, on_epoch=on_epoch)
+        trained = train_stage(stage, build, self.folds[fold], self.placement, seed=seed, on_epoch=on_epoch)
         return trained, taken
 
 

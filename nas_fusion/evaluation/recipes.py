@@ -112,6 +112,22 @@ class RecipeBook:
         key = self._key({"reference": name, "members": [member.key for member in members]}, ())
         return Recipe(key, (), reference=name, members=members)
 
+    def of_supernet(self, how: Mapping[str, Any]) -> Recipe:
+        """Return the recipe of the space's supernet, which starts from the baseline's weights unless nothing is inherited.
+
+        Args:
+            how: JSON-compatible: how it is trained beyond its stage's plan.
+
+        Raises:
+            TypeError: If the space has none.
+        """
+        stage = self._space.supernet(self._inputs)
+        parent = None if self._inherit == "none" else self.of(self._space.baseline)
+        stages = self._planned([stage], inherits=parent is not None)
+        what = {"supernet": dict(how), "parent": None if parent is None else parent.key}
+        lineage = () if parent is None or parent.configuration is None else (parent.configuration,)
+        return Recipe(self._key(what, stages), stages, reference="supernet", lineage=lineage, parent=parent)
+
     def lineage(self, configuration: Mapping[str, str]) -> tuple[Configuration, ...]:
         """Return the lineage of a configuration that no sampler wrote one for: the baseline, or none."""
         baseline = self._space.canonical(self._space.baseline)

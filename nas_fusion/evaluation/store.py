@@ -121,6 +121,10 @@ class Store:
         """Return whether an evaluation or a stage's state is stored whole."""
         return self._whole_record(key) is not None
 
+    def put_details(self, key: str, details: Mapping[str, Any]) -> None:
+        """Store JSON-compatible facts under a key of their own, such as a ranking; read them by `details(key)`."""
+        self._put(key, {}, {"details": dict(details)})
+
     def put_predictions(self, key: str, predictions: Predictions) -> None:
         """Store predictions that are no evaluation's, such as those of test subjects, under a key of their own."""
         self._put(key, {f"{key}.{_PREDICTIONS}.safetensors": _predictions_bytes(predictions)}, {"details": {}})

@@ -77,6 +77,12 @@ class SupernetPlan:
             high = "" if below == math.inf else f" and below {below:g}"
             raise ValueError(f"`{name}` must be a finite number {low}{high}, but got {value!r}.")
 
+    @classmethod
+    def of(cls, sampler: object) -> SupernetPlan:
+        """Return the plan that a sampler asks for by its `length`, the default for any other sampler."""
+        length = getattr(sampler, "length", None)
+        return cls() if length is None else cls(length=length)
+
     def epochs(self, stage: Stage) -> int:
         """Return the epochs of a supernet with a stage's plan, at least 2: one for the weights alone, one for both."""
         return max(2, round(self.length * stage.plan.epochs))
@@ -101,10 +107,6 @@ class TrainedSupernet:
     epochs: int
     samples: int
     parameters: int
-
-
-class NotFinite(ArithmeticError):
-    """A supernet's loss is not finite any more."""
 
 
 def train_supernet(
@@ -133,7 +135,7 @@ def train_supernet(
         on_epoch: Is told each epoch, from 1, and the mean loss of the weights' steps in it; may raise to end training.
 
     Raises:
-        NotFinite: If the loss is not finite.
+        FloatingPointError: If the loss is not finite.
         ValueError: If a class has too few subjects to be held out in part.
         TypeError: If the model is no supernet.
     """
@@ -194,7 +196,7 @@ class _Training:
                     self._step(next(self.batches), self.architecture, begun)
             mean = float(torch.stack(losses).mean())
             if not math.isfinite(mean):
-                raise NotFinite(f"The loss of the supernet is {mean} in epoch {epoch + 1}.")
+                raise FloatingPointError(f"The loss of the supernet is {mean} in epoch {epoch + 1}.")
             on_epoch(epoch + 1, mean)
         return TrainedSupernet(
             self._probabilities(), self.epochs, self.samples, sum(p.numel() for p in self.model.parameters())
@@ -224,7 +226,7 @@ class _Training:
     def _probabilities(self) -> dict[str, tuple[float, ...]]:
         found = {name: logits.detach().double().cpu().softmax(0) for name, logits in self.supernet.architecture.items()}
         if not all(bool(values.isfinite().all()) for values in found.values()):
-            raise NotFinite("The logits of the supernet are not finite.")
+            raise FloatingPointError("The logits of the supernet are not finite.")
         return {name: tuple(values.tolist()) for name, values in found.items()}
 
 

@@ -25,9 +25,11 @@ from nas_fusion.evaluation.estimate import StepEstimate, measure_step
 from nas_fusion.evaluation.folds import FoldResult, FoldTrainer, check_folds
 from nas_fusion.evaluation.keys import FORMAT, digest_of_folds
 from nas_fusion.evaluation.prediction import predict_logits, probabilities_of
+from nas_fusion.evaluation.ranking import Ranker
 from nas_fusion.evaluation.recipes import Recipe, RecipeBook
 from nas_fusion.evaluation.reporting import OnEpoch, TrialWatch, Watch
 from nas_fusion.evaluation.store import Store
+from nas_fusion.evaluation.supernet import SupernetPlan
 from nas_fusion.evaluation.training import evaluation_batch_size
 from nas_fusion.record import Evaluation, Predictions
 from nas_fusion.space import Configuration, SearchSpace, check_inherit
@@ -194,6 +196,29 @@ class EvaluationWorker:
     def lineage(self, configuration: Mapping[str, str]) -> tuple[Configuration, ...]:
         """Return the lineage of a configuration that no sampler wrote one for."""
         return self._book.lineage(configuration)
+
+    def rank(self, study: optuna.Study, *, plan: SupernetPlan | None = None, on_epoch: OnEpoch | None = None) -> dict[str, Any]:
+        """Train the space's supernet, unless the store or the study knows its ranking, and write the ranking on the study.
+
+        Any number of processes may do so: one trains, the others wait for it; if it dies, another takes over. Test subjects
+        play no part, and validation subjects only in the baseline whose weights the supernet starts from.
+
+        Args:
+            study: Whose `DifferentiableSampler` then evaluates the most probable configurations.
+            plan: How the supernet is trained; by default as the study's sampler asks for.
+            on_epoch: Is told fold, epoch and mean training loss.
+
+        Returns:
+            `configurations`, pairs of choices and probability, most probable first; `probabilities` of each choice; `cost`;
+            `key`; and `trained`, the keys of what was trained for it.
+
+        Raises:
+            TypeError: If the space has no supernet.
+            ValueError: If the study was ranked in another way, or the baseline's loss is not finite.
+            FloatingPointError: If the supernet's loss is not finite.
+        """
+        ranker = Ranker(self.space, self._book, self._trainer, self.store, self._evaluate)
+        return ranker.rank(study, plan or SupernetPlan.of(study.sampler), on_epoch)
 
     def _evaluate(self, recipe: Recipe, watch: Watch) -> Evaluation:
         with self._lock:
