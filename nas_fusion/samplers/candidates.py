@@ -1,0 +1,100 @@
+"""What a budgeted search may evaluate: all of a space, or its most promising part where it is too large to list."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from nas_fusion.samplers.coding import Ints
+from nas_fusion.samplers.moves import Moves
+
+LISTED = 2**14  # so many configurations at most are all considered
+_DRAWN = 2048
+_CENTRES = 8
+
+
+class Candidates:
+    """The allowed configurations of a space as arrays of levels: the position of each unit's choice.
+
+    Args:
+        moves: The space with what is forced and grouped.
+    """
+
+    def __init__(self, moves: Moves) -> None:
+        self.moves = moves
+        space = moves.space
+        radix, each = 1, {}
+        for parameter, choices in space.parameters.items():
+            each[parameter] = radix
+            radix *= len(choices)
+        self.sizes = tuple(len(space.parameters[unit[0]]) for unit in moves.units)
+        self._radix = tuple(sum(each[parameter] for parameter in unit) for unit in moves.units)
+        self._first = tuple(each[unit[0]] for unit in moves.units)
+        self._offset = space.index(moves.start)
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether all configurations are considered."""
+        return self.moves.size <= LISTED
+
+    @property
+    def count(self) -> int:
+        """The number of configurations; of a large space, that with those that are not canonical."""
+        return len(self.listed) if self.is_listed else self.moves.size
+
+    def index(self, levels: Ints) -> int:
+        """Return the space's index of one row of levels."""
+        return self._offset + sum(int(level) * radix for level, radix in zip(levels, self._radix, strict=True))
+
+    def levels(self, index: int) -> tuple[int, ...]:
+        """Return the levels of a space's index."""
+        return tuple(index // radix % size for radix, size in zip(self._first, self.sizes, strict=True))
+
+    def contains(self, index: int) -> bool:
+        """Return whether the configuration of a space's index is allowed."""
+        if not self.moves.is_restricted and not self.moves.space.is_constrained:
+            return True
+        return self.moves.is_allowed(self.moves.space.configuration(index))
+
+    @cached_property
+    def listed(self) -> Ints:
+        """(count, units) array of all configurations, by number of active units, then by index."""
+        radix = np.cumprod((1, *self.sizes[:-1]))
+        return self._sorted(np.arange(self.moves.size)[:, None] // radix % np.array(self.sizes))
+
+    def drawn(self, levels: Ints, values: np.ndarray) -> Ints:
+        """Return random configurations and all neighbours of the best ones that are known: the same for the same arguments.
+
+        Args:
+            levels: (n, units) array of what is known.
+            values: (n,) array of losses.
+        """
+        generator = np.random.default_rng(len(levels))
+        anywhere = generator.integers(0, self.sizes, size=(_DRAWN, len(self.sizes)))
+        best = levels[np.argsort(values, kind="stable")[:_CENTRES]]
+        return self._sorted(np.vstack([anywhere, self.neighbours(best)]))
+
+    def neighbours(self, levels: Ints) -> Ints:
+        """Return all configurations that differ in one unit from one of the rows."""
+        found = []
+        for unit, size in enumerate(self.sizes):
+            for shift in range(1, size):
+                moved = levels.copy()
+                moved[:, unit] = (moved[:, unit] + shift) % size
+                found.append(moved)
+        return np.vstack(found)
+
+    def joined(self, *levels: Ints) -> Ints:
+        """Return the allowed ones of some rows, each once, by number of active units, then by index."""
+        return self._sorted(np.vstack(levels))
+
+    def _sorted(self, levels: Ints) -> Ints:
+        levels = np.unique(levels, axis=0)
+        order = np.lexsort((*levels.T, (levels > 0).sum(1)))
+        return self._allowed(levels[order])
+
+    def _allowed(self, levels: Ints) -> Ints:
+        if not self.moves.space.is_constrained:
+            return levels
+        return levels[[self.contains(self.index(row)) for row in levels]]

@@ -1,0 +1,222 @@
+"""A second-order model of a landscape with its uncertainty: what a few evaluations tell of all other configurations.
+
+The loss is taken for a constant, a main effect of each parameter, an interaction of each pair, and a small remainder of
+higher order. All of these are normal a priori, so the model is Bayesian linear regression and a Gaussian process at once: its
+kernel is the ANOVA kernel of the categorical parameters. How strong pairs and remainder are is not known: a few settings are
+weighed by their marginal likelihood, and in each of them the parameters (or single coefficients) that seem to matter get more
+of the variance. No randomness, and nothing but arrays: the same numbers give the same answer.
+
+Sources: Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), sections 2.2 and 5.4.1; Neal, Bayesian
+Learning for Neural Networks (1996), section 1.2.3 (automatic relevance determination); Baptista and Poloczek, Bayesian
+Optimization of Combinatorial Structures (arXiv 1806.08838), who fit sparse second-order models to subsets by sampling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+from nas_fusion.samplers.coding import Coding, Floats, Ints
+
+# A priori main effects together have variance 1 (in units of an overall scale, which is integrated out).
+_PAIR_VARIANCES = (0.05, 0.3, 1.0, 3.0)
+_REMAINDER_VARIANCES = (0.003, 0.05, 0.3)
+_CONSTANT_VARIANCE = 4.0
+_SETTINGS_KEPT = 3
+_SCALE_SHAPE = 2.0  # inverse gamma of the overall variance: its mode is near a half of the data's
+_SCALE_MODE = 0.5
+_JITTER = 1e-5
+_STEPS = 12
+_COEFFICIENT_SHAPE = 3.0  # degrees of freedom of Student's t, a coefficient's prior when its own variance is learnt
+_PARAMETER_SHAPE = 4.0
+_NEGLIGIBLE = 0.02
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A prior with its evidence.
+
+    Attributes:
+        variances: (coefficients,) array.
+        remainder: Variance of interactions of higher order.
+        log_evidence: Logarithm of the marginal likelihood up to a constant, the overall scale integrated out.
+        scale: The overall variance to be expected.
+        factor: (n, n) lower Cholesky factor of the data's covariance without the scale.
+        residual: (n,) array: the data solved by that factor.
+    """
+
+    variances: Floats
+    remainder: float
+    log_evidence: float
+    scale: float
+    factor: Floats
+    residual: Floats
+
+
+@dataclass
+class Component:
+    """What one setting says of the candidates."""
+
+    weight: float
+    setting: Setting
+    mean: Floats  # (candidates,)
+    variance: Floats  # (candidates,)
+    solved: Floats  # (n, candidates): covariance with the data, solved by its factor
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is known: the levels (n, parameters) of evaluations, their values and the variance of these values' noise."""
+
+    levels: Ints
+    values: Floats
+    noise: float = 0.0
+
+
+class Model:
+    """The posterior of a second-order landscape.
+
+    Args:
+        coding: Of the space.
+        data: At least one evaluation.
+
+    Raises:
+        ValueError: If there is none, or a value is not finite.
+    """
+
+    def __init__(self, coding: Coding, data: Data) -> None:
+        if not len(data.values) or not np.isfinite(data.values).all():
+            raise ValueError(f"`data` must hold finite values, at least one, but got {data.values.tolist()}.")
+        self.data = data
+        self._coding, self._levels = coding, data.levels
+        self._centre = float(data.values.mean())
+        spread = float(data.values.std())
+        self._unit = spread if spread > 1e-12 * max(1.0, abs(self._centre)) else 1.0
+        self._values = (data.values - self._centre) / self._unit
+        self._noise = data.noise / self._unit**2
+        self._features = coding.features(data.levels)
+        self._remainder = coding.remainder(data.levels, data.levels)
+        self._has_remainder = len(coding.sizes) > 2
+        self.settings = self._weigh()
+
+    # --- fitting ---
+
+    def _weigh(self) -> list[Setting]:
+        """Return settings of the prior, the most likely ones, each with what the data say of single parameters."""
+        flat = [
+            self._setting(np.where(self._coding.is_pair, pair, 1.0), remainder)
+            for pair in _PAIR_VARIANCES
+            for remainder in _REMAINDER_VARIANCES
+        ]
+        flat.sort(key=lambda setting: -round(setting.log_evidence, 6))
+        kept = flat[:_SETTINGS_KEPT]
+        return [refine(setting) for setting in kept for refine in (self._learn_coefficients, self._learn_parameters)]
+
+    def _setting(self, variances: Floats, remainder: float, scale: float = 1.0) -> Setting:
+        covariance = _CONSTANT_VARIANCE + (self._features * variances) @ self._features.T + remainder * self._remainder
+        covariance[np.diag_indices_from(covariance)] += _JITTER + self._noise / scale
+        factor = np.linalg.cholesky(covariance).astype(np.float64, copy=False)
+        residual = solve_triangular(factor, self._values, lower=True)
+        shape = _SCALE_SHAPE + len(self._values) / 2
+        rate = _SCALE_SHAPE * _SCALE_MODE + residual @ residual / 2
+        log_evidence = -shape * np.log(rate) - np.log(np.diag(factor)).sum()
+        return Setting(variances, remainder, float(log_evidence), float(rate / shape), factor, residual)
+
+    def _second_moments(self, setting: Setting) -> Floats:
+        """Return the posterior mean squares of the coefficients over the overall variance."""
+        solved = solve_triangular(setting.factor, self._features * setting.variances, lower=True)
+        means = solved.T @ setting.residual
+        variances = setting.variances - (solved**2).sum(0)
+        return np.asarray(means**2 / setting.scale + np.maximum(variances, 0.0))
+
+    def _learn_coefficients(self, setting: Setting) -> Setting:
+        """Give each coefficient its own variance: expectation-maximisation under Student's t."""
+        prior, shape = setting.variances, _COEFFICIENT_SHAPE
+        for _ in range(_STEPS):
+            variances = (shape * prior + self._second_moments(setting)) / (shape + 1)
+            setting = self._setting(variances, setting.remainder, setting.scale)
+        return setting
+
+    def _learn_parameters(self, setting: Setting) -> Setting:
+        """Give each parameter a weight: a main effect's variance is multiplied by it, a pair's by the product of two."""
+        prior, (left, right) = setting.variances, self._coding.owners.T
+        weights = np.ones(len(self._coding.sizes))
+        for _ in range(_STEPS):
+            moments = self._second_moments(setting) / prior
+            for i in range(len(weights)):
+                own = (left == i) | (right == i)
+                other = np.where(left == i, right, left)[own]
+                explained = moments[own] / np.where(other == i, 1.0, weights[other])
+                weights[i] = (_PARAMETER_SHAPE + explained.sum()) / (_PARAMETER_SHAPE + own.sum())
+            variances = prior * weights[left] * np.where(left == right, 1.0, weights[right])
+            setting = self._setting(variances, setting.remainder, setting.scale)
+        return setting
+
+    # --- predicting ---
+
+    @cached_property
+    def weights(self) -> Floats:
+        """The posterior probabilities of the settings; negligible ones are 0."""
+        evidence = np.array([setting.log_evidence for setting in self.settings])
+        weights = np.exp(evidence - evidence.max())
+        weights = np.where(weights < _NEGLIGIBLE * weights.max(), 0.0, weights)
+        return np.asarray(weights / weights.sum())
+
+    def components(self, levels: Ints) -> list[Component]:
+        """Return what each setting that is not negligible says of candidates."""
+        features = self._coding.features(levels)
+        remainder = self._coding.remainder(self._levels, levels)
+        found = []
+        for weight, setting in zip(self.weights, self.settings, strict=True):
+            if weight > 0.0:
+                covariance = (self._features * setting.variances) @ features.T + setting.remainder * remainder
+                solved = solve_triangular(setting.factor, _CONSTANT_VARIANCE + covariance, lower=True)
+                own = _CONSTANT_VARIANCE + features**2 @ setting.variances + setting.remainder * self._has_remainder
+                variance = np.maximum(own - (solved**2).sum(0), 0.0)
+                found.append(Component(float(weight), setting, solved.T @ setting.residual, variance, solved))
+        return found
+
+    def least_expected(self) -> float:
+        """Return the lowest expected standardised loss among the evaluations: noise makes the lowest one look too good."""
+        components = self.components(self._levels)
+        return float(mixed(components, lambda component: component.mean).min())
+
+    def covariance(self, setting: Setting, left: Ints, right: Ints) -> Floats:
+        """Return the prior covariance of two lists of configurations without the overall scale."""
+        main_and_pairs = (self._coding.features(left) * setting.variances) @ self._coding.features(right).T
+        return _CONSTANT_VARIANCE + main_and_pairs + setting.remainder * self._coding.remainder(left, right)
+
+    def nugget(self, setting: Setting) -> float:
+        """Return the variance of a value's noise without the overall scale."""
+        return _JITTER + self._noise / setting.scale
+
+    def in_unit(self, standardised: Floats, *, is_difference: bool = False) -> Floats:
+        """Return standardised losses in the unit of the data."""
+        return standardised * self._unit + (0.0 if is_difference else self._centre)
+
+
+def mixed(components: list[Component], of: Callable[[Component], Floats]) -> Floats:
+    """Return the mean of something over settings by their weights."""
+    return np.asarray(sum(component.weight * of(component) for component in components))
+
+
+def noise_of_means(losses: Sequence[Sequence[float]]) -> float:
+    """Return the variance of the noise of means over folds (or training seeds), estimated from all that have equally many.
+
+    What a fold adds to all configurations alike is no noise: with x the losses of n configurations on k folds, the variance is
+    that of x less its row's and column's mean, sum / ((n - 1) (k - 1)), over k. 0 where there are not two by two losses.
+    """
+    groups: dict[int, list[Sequence[float]]] = {}
+    for row in losses:
+        groups.setdefault(len(row), []).append(row)
+    tables = [np.array(rows) for k, rows in sorted(groups.items()) if k > 1 and len(rows) > 1]
+    freedom = sum((len(table) - 1) * (table.shape[1] - 1) for table in tables)
+    if not freedom:
+        return 0.0
+    rests = [table - table.mean(1, keepdims=True) - table.mean(0) + table.mean() for table in tables]
+    variance = sum(float((rest**2).sum()) for rest in rests) / freedom
+    return variance / float(np.mean([table.shape[1] for table in tables for _ in table]))
