@@ -11,12 +11,15 @@ from nas_fusion.analysis.naming import points, search_title, short_points
 from nas_fusion.analysis.paired import PairedDifference, chance_of_acceptance, paired_difference, subject_differences
 from nas_fusion.analysis.shapley import PointValues, point_values
 from nas_fusion.analysis.tables import comparison_table, plain_table
+from nas_fusion.analysis.traps import Deceptiveness, Escape, cheapest, deceptiveness
 
 __all__ = [
     "BASELINE",
     "FAMILIES",
     "Arm",
     "Comparison",
+    "Deceptiveness",
+    "Escape",
     "Estimate",
     "Finding",
     "Landscape",
@@ -25,7 +28,9 @@ __all__ = [
     "PointValues",
     "bootstrap_scores",
     "chance_of_acceptance",
+    "cheapest",
     "comparison_table",
+    "deceptiveness",
     "diagnose",
     "findings_markdown",
     "findings_text",
