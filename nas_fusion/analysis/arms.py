@@ -40,6 +40,8 @@ class Arm:
         regret: `landscape_value` minus the landscape's optimum.
         share_of_exhaustive: Evaluations over the number of all configurations, the baseline included.
         ours: Whether the arm is an addition of ours, not one of the paper's.
+        supernet: Cost of the supernet that ranked the candidates before the first was evaluated, such as `epochs` and
+            `samples`; empty for searches without one.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Arm:
     regret: float | None = None
     share_of_exhaustive: float | None = None
     ours: bool = False
+    supernet: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def chosen(self) -> Evaluation | None:

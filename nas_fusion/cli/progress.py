@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from nas_fusion.study.progress import EpochDone, EvaluationDone, EvaluationFailed, Event, Listener, PhaseStarted
+from nas_fusion.study.progress import EpochDone, EvaluationDone, EvaluationFailed, Event, Listener, PhaseStarted, RankingDone
 
 
 @contextlib.contextmanager
@@ -33,6 +33,8 @@ def _sentence(event: Event) -> str:
             return f"  worker {worker}: {label}: validation loss {value:.4f}" + ("" if trained else " (known already)")
         case EvaluationFailed(worker, label, message):
             return f"  worker {worker}: {label} failed: {message}"
+        case RankingDone(worker, label, probability, epochs):
+            return f"  worker {worker}: supernet trained, {epochs} epochs: most probable is {label} ({probability:.2f})"
 
 
 class _Lines:
@@ -60,7 +62,7 @@ class _Bars:
                     self._workers[worker] = self._progress.add_task("", total=None)
                 text = f"  worker {worker}: {label}, fold {fold + 1}, loss {loss:.3f}; epoch"
                 self._progress.update(self._workers[worker], description=text, completed=epoch, total=epochs)
-            case EvaluationDone() | EvaluationFailed():
+            case EvaluationDone() | EvaluationFailed() | RankingDone():
                 self._progress.console.print(_sentence(event), highlight=False, markup=False)
                 if self._phase is not None and isinstance(event, EvaluationDone):
                     self._progress.advance(self._phase)

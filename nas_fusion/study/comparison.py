@@ -86,6 +86,8 @@ def compare(
     laboratory = Laboratory(spec, space, cohort)
     studies = InMemoryStorage() if storage is None else open_storage(storage) if isinstance(storage, str) else storage
     names = arm_names(study or space.name, samplers)
+    for sampler in samplers:
+        laboratory.sampler(spec.replace(sampler=sampler))  # what is wrong with one is no reason to run the others first
     for sampler, name in names.items():
         open_study(spec.replace(sampler=sampler), studies, name)
     crew = Solo(laboratory, studies, listener)

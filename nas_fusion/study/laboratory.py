@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from nas_fusion.analysis.naming import points
 from nas_fusion.samplers import load_sampler
+from nas_fusion.study.ranking import check_rankable
 from nas_fusion.study.spec import StudySpec
 
 if TYPE_CHECKING:
@@ -70,10 +71,16 @@ class Laboratory:
         return sum(plan.epochs for plan in plans)
 
     def sampler(self, spec: StudySpec) -> BaseSampler:
-        """Return the sampler of a specification on this space."""
-        return load_sampler(
+        """Return the sampler of a specification on this space.
+
+        Raises:
+            ValueError: If there is none of that name, an option is wrong, or it needs a supernet that the space does not have.
+        """
+        sampler = load_sampler(
             spec.sampler, self.space, seed=spec.seed, inherit=spec.inherit, n_trials=spec.trials, **spec.sampler_options
         )
+        check_rankable(sampler, self.space)
+        return sampler
 
 
 def prepare(spec: StudySpec) -> Laboratory:

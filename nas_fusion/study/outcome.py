@@ -127,6 +127,8 @@ def _search(laboratory: Laboratory, storage: BaseStorage, name: str) -> _Search:
         raise ValueError(f"`study` must have at least one finished evaluation, but {name!r} has none yet.")
     every = [evaluation for evaluation in read.values() if evaluation is not None]
     best = _evaluation_of(state.best, [evaluation for _, evaluation in used])
+    ranking = history.ranking_of(study) or {"trained": (), "cost": {}}
+    trained = sum(evaluation.trained or evaluation.key in ranking["trained"] for evaluation in every)
     arm = Arm(
         name=spec.sampler,
         title=search_title(spec.sampler),
@@ -137,9 +139,10 @@ def _search(laboratory: Laboratory, storage: BaseStorage, name: str) -> _Search:
         path=tuple(state.path),
         best=state.best,
         parents=tuple(history.parent_of(trial) for trial, _ in used),
-        trained=sum(evaluation.trained for evaluation in every),
-        reused=sum(not evaluation.trained for evaluation in every),
+        trained=trained,
+        reused=len(every) - trained,
         in_vain=len(state.in_vain),
+        supernet=ranking["cost"],
     )
     keys = frozenset(evaluation.key for _, evaluation in used)
     in_vain = frozenset(evaluation.key for evaluation in every) - keys

@@ -73,11 +73,28 @@ class EvaluationFailed:
     message: str
 
 
+@dataclass(frozen=True)
+class RankingDone:
+    """A study has its ranking of configurations.
+
+    Attributes:
+        worker: Index of the worker process.
+        label: The most probable configuration.
+        probability: How probable it is.
+        epochs: Epochs in which the supernet was trained, over all folds.
+    """
+
+    worker: int
+    label: str
+    probability: float
+    epochs: int
+
+
 class WorkFailed(RuntimeError):
     """Work that cannot go on though nobody asked for anything wrong: every model fails, or processes die again and again."""
 
 
-Event: TypeAlias = PhaseStarted | EpochDone | EvaluationDone | EvaluationFailed
+Event: TypeAlias = PhaseStarted | EpochDone | EvaluationDone | EvaluationFailed | RankingDone
 Listener: TypeAlias = Callable[[Event], None]
 
 

@@ -13,6 +13,7 @@ from optuna.trial import Trial, TrialState
 from nas_fusion import history
 from nas_fusion.study.budget import outlook
 from nas_fusion.study.progress import EpochDone, EvaluationDone, EvaluationFailed, Listener
+from nas_fusion.study.ranking import ensure_ranking
 
 if TYPE_CHECKING:
     from nas_fusion.study.laboratory import Laboratory
@@ -35,6 +36,7 @@ def search(study: optuna.Study, spec: StudySpec, laboratory: Laboratory, listene
         worker: Index of this worker, for the listener.
     """
     study.sampler = laboratory.sampler(spec)
+    ensure_ranking(study, laboratory, listener, worker=worker)
     while True:
         history.fail_dead_trials(study)
         ahead = outlook(study, spec, laboratory.space)
