@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,6 +13,14 @@ from nas_fusion.samplers.moves import Moves
 LISTED = 2**14  # so many configurations at most are all considered
 _DRAWN = 2048
 _CENTRES = 8
+
+
+class Evaluation(NamedTuple):
+    """Something that is known: what a batch is decided on; an infinite cost says no more than that it is worthless."""
+
+    configuration: int
+    cost: float
+    losses: tuple[float, ...]
 
 
 class Candidates:

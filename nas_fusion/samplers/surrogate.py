@@ -5,22 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
 from nas_fusion.history import Claim
 from nas_fusion.samplers._base import SearchSampler
-from nas_fusion.samplers.candidates import Candidates
-from nas_fusion.samplers.coding import Coding, Ints
+from nas_fusion.samplers.candidates import Candidates, Evaluation
+from nas_fusion.samplers.coding import Coding
 from nas_fusion.samplers.engine import Engine, Key, Known, Move
-from nas_fusion.samplers.forecast import Forecast
-from nas_fusion.samplers.quadratic import Data, Model, noise_of_means
 from nas_fusion.space import Configuration, SearchSpace
 
 _PER_COEFFICIENT = 9 / 8
-_DIGITS = 6  # of the logarithms of improvements that are compared: less differs between machines
-_CLIMBS, _CLIMBERS = 3, 16
 
 
 @dataclass(frozen=True)
@@ -44,14 +39,6 @@ class Plan:
                 raise ValueError(f"`{name}` must be a whole number of at least 1, but got {value}.")
 
 
-class _Evaluation(NamedTuple):
-    """Something that is known: what a batch is decided on."""
-
-    configuration: int
-    cost: float
-    losses: tuple[float, ...]
-
-
 class Surrogate(Engine):
     """Evaluates in batches. What a batch holds follows from all evaluations but its own: not from who was first.
 
@@ -69,7 +56,7 @@ class Surrogate(Engine):
         self._round = 0
         self._size = 0
         self._members: list[Key] = []
-        self._evidence: tuple[_Evaluation, ...] | None = None
+        self._evidence: tuple[Evaluation, ...] | None = None
         self._proposed: list[int] = []
         self._proposals: Iterator[int] = iter(())
 
@@ -124,8 +111,10 @@ class Surrogate(Engine):
         """Begin to decide the batch, unless that has been done with the same evidence."""
         members = {*self._members}
         before = (key for key in self.used(known) if key not in members)
-        evidence = tuple(_Evaluation(key.configuration, _cost(known, key), known.losses(key)) for key in before)
+        evidence = tuple(Evaluation(key.configuration, _cost(known, key), known.losses(key)) for key in before)
         if evidence != self._evidence:
+            from nas_fusion.samplers.proposals import proposals  # its libraries take long to load: only for who searches
+
             self._evidence, self._proposed = evidence, []
             self._proposals = proposals(self._candidates, evidence)
 
@@ -162,59 +151,6 @@ class Surrogate(Engine):
             return Move(key, Claim(start, None, (), self._round))
         lineage = () if self._plan.inherit == "none" else (start,)
         return Move(key, Claim(self._candidates.moves.space.configuration(key.configuration), start, lineage, self._round))
-
-
-def proposals(candidates: Candidates, evidence: Sequence[_Evaluation]) -> Iterator[int]:
-    """Yield indices of configurations, the most promising first, each as if those before it had come out as expected.
-
-    The start comes first unless it is known. Ties are broken by fewer active units, then by index.
-
-    Args:
-        candidates: What may be evaluated.
-        evidence: What is known, of infinite cost where nothing is known but that it is worthless.
-    """
-    start = np.zeros((1, len(candidates.sizes)), dtype=np.intp)
-    known = np.array([candidates.levels(evaluation.configuration) for evaluation in evidence], dtype=np.intp)
-    known = known.reshape(-1, len(candidates.sizes))
-    if not (known == 0).all(axis=1).any():
-        yield candidates.index(start[0])
-        known = np.vstack([known, start])
-    model = Model(Coding(candidates.sizes), _data(candidates, evidence, start))
-    pool = _unknown(_pool(candidates, model), known)
-    forecast = Forecast(model, pool)
-    is_free = np.ones(len(pool), dtype=bool)
-    while is_free.any():
-        scores = np.where(is_free, np.round(forecast.log_expected_improvement(), _DIGITS), -np.inf)
-        position = int(np.argmax(scores))
-        is_free[position] = False
-        yield candidates.index(pool[position])
-        forecast.believe(position)
-
-
-def _data(candidates: Candidates, evidence: Sequence[_Evaluation], start: Ints) -> Data:
-    finite = [evaluation for evaluation in evidence if math.isfinite(evaluation.cost)]
-    if not finite:  # only where it is evaluated tells anything as yet
-        return Data(start, np.zeros(1))
-    levels = np.array([candidates.levels(evaluation.configuration) for evaluation in finite], dtype=np.intp)
-    noise = noise_of_means([evaluation.losses for evaluation in finite])
-    return Data(levels, np.array([evaluation.cost for evaluation in finite]), noise)
-
-
-def _pool(candidates: Candidates, model: Model) -> Ints:
-    """Return all candidates; of a large space a sample, with what is found from it by climbing."""
-    if candidates.is_listed:
-        return candidates.listed
-    pool = candidates.drawn(model.data.levels, model.data.values)
-    for _ in range(_CLIMBS):
-        scores = np.round(Forecast(model, pool).log_expected_improvement(), _DIGITS)
-        top = pool[np.argsort(-scores, kind="stable")[:_CLIMBERS]]
-        pool = candidates.joined(pool, candidates.neighbours(top))
-    return pool
-
-
-def _unknown(pool: Ints, known: Ints) -> Ints:
-    rows = {row.tobytes() for row in known}
-    return pool[[row.tobytes() not in rows for row in pool]]
 
 
 def _cost(known: Known, key: Key) -> float:
