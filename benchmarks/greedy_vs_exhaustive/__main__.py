@@ -14,13 +14,14 @@ from benchmarks.conditions import conditions
 from benchmarks.greedy_vs_exhaustive.figure import draw, write_picture
 from benchmarks.greedy_vs_exhaustive.landscapes import SIZES, Problem, recordings, synthetic
 from benchmarks.greedy_vs_exhaustive.run import Job, Result, run_all
-from benchmarks.greedy_vs_exhaustive.searchers import OURS, PEERS
+from benchmarks.greedy_vs_exhaustive.searchers import OURS, PEERS, SLOW
 from benchmarks.greedy_vs_exhaustive.show import page
 from benchmarks.greedy_vs_exhaustive.summary import summarise
 from nas_fusion.analysis.families import FAMILIES
 
 RECORDS = Path(__file__).parents[1] / "records"
 NAME = "greedy_vs_exhaustive"
+KNOWN = Path("nas-fusion-results/benchmarks") / f"{NAME}.jsonl"
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -28,12 +29,13 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{NAME}", description=__doc__)
     parser.add_argument("--families", nargs="*", default=list(FAMILIES), metavar="NAME")
     parser.add_argument("--sizes", nargs="+", type=int, default=list(SIZES), choices=SIZES, help="numbers of points")
-    parser.add_argument("--landscapes", type=int, default=200, help="of each family and size, for our samplers")
+    parser.add_argument("--landscapes", type=int, default=100, help="of each family and size, for our samplers")
     parser.add_argument("--peers", type=int, default=50, help="of these, for Optuna's samplers")
-    parser.add_argument("--gp", type=int, default=10, help="of these, for Optuna's GP sampler, which is slow")
+    parser.add_argument("--slow", type=int, default=6, help="of these, for GP and for what enumerates")
     parser.add_argument("--orders", type=int, default=10, help="of the points of each recorded landscape")
     parser.add_argument("--samplers", nargs="+", default=[*OURS, *PEERS], choices=[*OURS, *PEERS], metavar="NAME")
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--known", type=Path, default=KNOWN, help="file with what Optuna's samplers did before")
     parser.add_argument("--out", type=Path, default=RECORDS)
     return parser.parse_args(arguments)
 
@@ -46,7 +48,8 @@ def jobs(options: argparse.Namespace) -> list[Job]:
 
 def searchers_of(problem: Problem, options: argparse.Namespace) -> list[str]:
     """Return who searches one problem."""
-    limits = dict.fromkeys(OURS, options.landscapes) | dict.fromkeys(PEERS, options.peers) | {"gp": options.gp}
+    limits = dict.fromkeys(OURS, options.landscapes) | dict.fromkeys(PEERS, options.peers)
+    limits |= dict.fromkeys(SLOW, options.slow)
     if problem.table is not None:
         limits = dict.fromkeys(limits, options.orders)
     return [name for name in options.samplers if problem.seed < limits[name]]
@@ -68,15 +71,13 @@ def watched(asked: Sequence[Job], results: Iterable[list[Result]]) -> Iterable[R
 
 def record(options: argparse.Namespace) -> dict[str, Any]:
     """Run everything and return the record: JSON-compatible."""
-    asked, began = jobs(options), time.monotonic()
-    entries = summarise(watched(asked, run_all(asked, options.processes)))
-    settings = {name: value for name, value in vars(options).items() if name not in ("out", "processes")}
+    asked = jobs(options)
+    entries = summarise(watched(asked, run_all(asked, options.processes, options.known)))
+    settings = {name: value for name, value in vars(options).items() if name not in ("out", "processes", "known")}
     return {
         "command": f"python -m benchmarks.{NAME}",
         "conditions": conditions(),
         "settings": settings,
-        "seconds": round(time.monotonic() - began),
-        "processes": options.processes,
         "entries": entries,
     }
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 import multiprocessing
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import optuna
 
+from benchmarks.greedy_vs_exhaustive.known import Known, Searched, key_of
 from benchmarks.greedy_vs_exhaustive.landscapes import HORIZON, SHARE, Problem, Target
 from benchmarks.greedy_vs_exhaustive.measures import Floats, evaluations_until, first_times, regret_curve
-from benchmarks.greedy_vs_exhaustive.searchers import SEARCHERS, search
+from benchmarks.greedy_vs_exhaustive.searchers import PEERS, SEARCHERS, search
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Result:
         regret: Of the best so far after each trial, `(horizon,)`, in units of the regret of a configuration drawn blindly.
         regret_of_distinct: The same after each different configuration.
         size: Number of configurations of the landscape.
+        seconds: Processor time of the search.
     """
 
     problem: Problem
@@ -40,6 +44,7 @@ class Result:
     regret: Floats
     regret_of_distinct: Floats
     size: int
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -62,42 +67,63 @@ def trials(searcher: str, m: int, size: int) -> int:
     return min(size, budget(m, size) if searcher == "gp" else HORIZON[m])
 
 
-def run(job: Job) -> list[Result]:
-    """Return how each searcher fared on one landscape."""
+def run(job: Job, known: Known) -> tuple[list[Result], list[tuple[str, Searched]]]:
+    """Return how each searcher fared on one landscape, and what is to be kept of it."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore")
     landscape = job.problem.build()
     target, losses = Target.of(landscape), np.array(list(landscape.losses.values()))
-    results = []
+    results, keep = [], []
     for name in job.searchers:
-        n = trials(name, job.problem.m, len(losses))
-        order = search(landscape, SEARCHERS[name], n_trials=n, seed=job.problem.seed)
-        results.append(result(job.problem, name, order, losses, target))
-    return results
+        n, seed = trials(name, job.problem.m, len(losses)), job.problem.seed
+        key = key_of(landscape, name, n, seed)
+        searched = known.get(key)
+        if searched is None:
+            began = time.process_time()
+            order = search(landscape, SEARCHERS[name], n_trials=n, seed=seed)
+            searched = Searched(tuple(order), time.process_time() - began)
+        if name in PEERS:
+            keep.append((key, searched))
+        results.append(result(job.problem, name, searched, losses, target))
+    return results, keep
 
 
-def result(problem: Problem, searcher: str, order: Sequence[int], losses: Floats, target: Target) -> Result:
-    """Return how a search went, from the indices of the configurations that it evaluated."""
-    seen = losses[np.asarray(order)]
-    first = first_times(order)
+def result(problem: Problem, searcher: str, searched: Searched, losses: Floats, target: Target) -> Result:
+    """Return how a search went, from the configurations that it evaluated and all losses by index."""
+    seen = losses[np.asarray(searched.order)]
+    first = first_times(searched.order)
     length = min(HORIZON[problem.m], len(losses))
     curve = partial(regret_curve, minimum=target.minimum, scale=target.scale, length=length)
     return Result(
         problem,
         searcher,
-        evaluations=len(order),
+        evaluations=len(seen),
         distinct=int(first.sum()),
         found=evaluations_until(seen, target.limit),
         regret=curve(seen),
         regret_of_distinct=curve(seen[first]),
         size=len(losses),
+        seconds=searched.seconds,
     )
 
 
-def run_all(jobs: Sequence[Job], processes: int) -> Iterator[list[Result]]:
-    """Yield the results of all jobs in their order."""
-    if processes == 1:
-        yield from map(run, jobs)
-        return
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        yield from pool.imap(run, jobs, chunksize=4)
+_known = Known()
+
+
+def _begin(path: Path | None) -> None:
+    """Read what is known, once in each process."""
+    global _known
+    _known = Known(path)
+
+
+def _run(job: Job) -> tuple[list[Result], list[tuple[str, Searched]]]:
+    return run(job, _known)
+
+
+def run_all(jobs: Sequence[Job], processes: int, path: Path | None = None) -> Iterator[list[Result]]:
+    """Yield the results of all jobs in their order; what Optuna's samplers did is read from and added to a file."""
+    known = Known(path)
+    with multiprocessing.get_context("spawn").Pool(processes, _begin, (path,)) as pool:
+        for results, keep in pool.imap(_run, jobs, chunksize=4):
+            known.add(keep)
+            yield results

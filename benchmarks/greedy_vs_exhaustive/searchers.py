@@ -51,6 +51,8 @@ OURS: Mapping[str, Searcher] = {
 }
 PEERS: Mapping[str, Searcher] = {name: Searcher(name, inherits=False) for name in OPTUNA_SAMPLERS}
 SEARCHERS: Mapping[str, Searcher] = {**OURS, **PEERS}
+SLOW = ("gp", "bruteforce", "grid", "exhaustive")
+"""Those that search fewer landscapes: each trial of GP takes longer than the one before, and the others only enumerate."""
 
 
 def search(landscape: Landscape, searcher: Searcher, *, n_trials: int, seed: int) -> list[int]:

@@ -62,6 +62,7 @@ def facts(results: Sequence[Result], limit: int) -> dict[str, Any]:
         "found_in_budget": share([result.found is not None and result.found <= limit for result in results], results),
         "evaluations": float(np.mean([result.evaluations for result in results])),
         "until_found": float(np.mean(until)),
+        "seconds": float(np.mean([result.seconds for result in results])),
         "repeated": float(np.mean([1 - result.distinct / result.evaluations for result in results])),
         "regret": [round(float(regret[n - 1]), 5) for n in grid(horizon)],
         "regret_at_end": float(np.mean([result.regret[-1] for result in results])),
