@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
-from nas_fusion.samplers.coding import Ints
+from nas_fusion.samplers.coding import Coded, Coding, Ints
 from nas_fusion.samplers.moves import Moves
 
 LISTED = 2**14  # so many configurations at most are all considered
 _DRAWN = 2048
-_CENTRES = 8
 
 
 class Evaluation(NamedTuple):
@@ -56,9 +56,10 @@ class Candidates:
         """Return the space's index of one row of levels."""
         return self._offset + sum(int(level) * radix for level, radix in zip(levels, self._radix, strict=True))
 
-    def levels(self, index: int) -> tuple[int, ...]:
-        """Return the levels of a space's index."""
-        return tuple(index // radix % size for radix, size in zip(self._first, self.sizes, strict=True))
+    def levels(self, indices: Sequence[int]) -> Ints:
+        """Return the (n, units) levels of the space's indices."""
+        rows = [[index // radix % size for radix, size in zip(self._first, self.sizes, strict=True)] for index in indices]
+        return np.array(rows, dtype=np.intp).reshape(-1, len(self.sizes))
 
     def contains(self, index: int) -> bool:
         """Return whether the configuration of a space's index is allowed."""
@@ -67,22 +68,28 @@ class Candidates:
         return self.moves.is_allowed(self.moves.space.configuration(index))
 
     @cached_property
+    def coding(self) -> Coding:
+        """How models see configurations: one categorical parameter a unit."""
+        return Coding(self.sizes)
+
+    def coded(self, levels: Ints) -> Coded:
+        """Return configurations coded; of all that are listed, this is done once."""
+        return self._all_coded if self.is_listed and levels is self.listed else self.coding.coded(levels)
+
+    @cached_property
+    def _all_coded(self) -> Coded:
+        return self.coding.coded(self.listed)
+
+    @cached_property
     def listed(self) -> Ints:
         """(count, units) array of all configurations, by number of active units, then by index."""
         radix = np.cumprod((1, *self.sizes[:-1]))
         return self._sorted(np.arange(self.moves.size)[:, None] // radix % np.array(self.sizes))
 
-    def drawn(self, levels: Ints, values: np.ndarray) -> Ints:
-        """Return random configurations and all neighbours of the best ones that are known: the same for the same arguments.
-
-        Args:
-            levels: (n, units) array of what is known.
-            values: (n,) array of losses.
-        """
-        generator = np.random.default_rng(len(levels))
-        anywhere = generator.integers(0, self.sizes, size=(_DRAWN, len(self.sizes)))
-        best = levels[np.argsort(values, kind="stable")[:_CENTRES]]
-        return self._sorted(np.vstack([anywhere, self.neighbours(best)]))
+    def drawn(self, seed: int) -> Ints:
+        """Return random configurations, the same ones for the same seed."""
+        generator = np.random.default_rng(seed)
+        return self._sorted(generator.integers(0, self.sizes, size=(_DRAWN, len(self.sizes))))
 
     def neighbours(self, levels: Ints) -> Ints:
         """Return all configurations that differ in one unit from one of the rows."""

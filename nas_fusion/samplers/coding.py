@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 
@@ -13,6 +14,23 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 
 _DECAY = 0.3  # of the remainder's variance from one order of interaction to the next, a parameter
+
+
+@dataclass(frozen=True)
+class Coded:
+    """Configurations as a coding writes them.
+
+    Attributes:
+        features: (configurations, coefficients) array: main effects and pairs.
+        one_hot: (configurations, choices of all parameters) array of 0 and 1.
+    """
+
+    features: Floats
+    one_hot: Floats
+
+    def rows(self, positions: Sequence[int] | slice) -> Coded:
+        """Return some of the configurations."""
+        return Coded(self.features[positions], self.one_hot[positions])
 
 
 class Coding:
@@ -42,39 +60,43 @@ class Coding:
         """(coefficients,) array: whether a coefficient is of a pair."""
         return self.owners[:, 0] != self.owners[:, 1]
 
+    @cached_property
+    def shares(self) -> list[tuple[Ints, Ints]]:
+        """For each parameter, its coefficients, and of each of these the other parameter (the same for a main effect)."""
+        left, right = self.owners.T
+        mine = [np.flatnonzero((left == i) | (right == i)) for i in range(len(self.sizes))]
+        return [(own, np.where(left[own] == i, right[own], left[own])) for i, own in enumerate(mine)]
+
     @property
     def n_coefficients(self) -> int:
         """The number of coefficients of a second-order landscape, the constant included."""
         return 1 + len(self.owners)
 
-    def features(self, levels: Ints) -> Floats:
-        """Return the columns of main effects and pairs, scaled so that each order's sum of squares has mean 1.
+    def coded(self, levels: Ints) -> Coded:
+        """Return configurations with their columns of main effects and pairs, each order's sum of squares with mean 1.
 
         Args:
             levels: (configurations, parameters) array of positions of choices.
-
-        Returns:
-            (configurations, coefficients) array.
         """
-        main = [contrasts[levels[:, i]] for i, contrasts in enumerate(self._contrasts)]
-        scaled = [block / np.sqrt(block.shape[1]) for block in main]
-        pairs = [(scaled[i][:, :, None] * scaled[j][:, None, :]).reshape(len(levels), -1) for i, j in self._pairs]
-        columns = [block / np.sqrt(len(scaled)) for block in scaled] + [block / np.sqrt(len(self._pairs)) for block in pairs]
-        return np.hstack(columns)
+        m, pairs = len(self.sizes), len(self._pairs)
+        scaled = [contrasts[levels[:, i]] / np.sqrt(contrasts.shape[1]) for i, contrasts in enumerate(self._contrasts)]
+        products = [(scaled[i][:, :, None] * scaled[j][:, None, :]).reshape(len(levels), -1) for i, j in self._pairs]
+        columns = [block / np.sqrt(m) for block in scaled] + [block / np.sqrt(pairs) for block in products]
+        one_hot = [np.eye(size)[levels[:, i]] for i, size in enumerate(self.sizes)]
+        return Coded(np.hstack(columns), np.hstack(one_hot))
 
-    def remainder(self, left: Ints, right: Ints) -> Floats:
+    def remainder(self, left: Coded, right: Coded) -> Floats:
         """Return the kernel of all interactions of order 3 and more, 1 between equal configurations.
 
         With s_i = 1 where two configurations agree on parameter i and -1/(L_i - 1) where they do not, the product of all
         1 + r s_i is the sum over all orders q of r^q e_q(s), of which those up to 2 are taken away. With two parameters at most
         there is none.
         """
-        agree = _one_hot(left, self.sizes), _one_hot(right, self.sizes)
         apart = np.array([-1.0 / (size - 1) for size in self.sizes])
 
         def total(function: Callable[[Floats], Floats]) -> Floats:
             weights = np.repeat(function(np.ones(1)) - function(apart), self.sizes)
-            return np.asarray(function(apart).sum() + (agree[0] * weights) @ agree[1].T)
+            return np.asarray(function(apart).sum() + (left.one_hot * weights) @ right.one_hot.T)
 
         first = total(lambda s: s)
         second = (first**2 - total(np.square)) / 2
@@ -92,7 +114,3 @@ def _contrasts(size: int) -> Floats:
         columns[k, k], columns[k + 1 :, k] = rest, -1.0
         columns[:, k] *= np.sqrt(size / (rest * (rest + 1)))
     return columns
-
-
-def _one_hot(levels: Ints, sizes: tuple[int, ...]) -> Floats:
-    return np.hstack([np.eye(size)[levels[:, i]] for i, size in enumerate(sizes)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import erfcx, ndtr
 
-from nas_fusion.samplers.coding import Floats, Ints
+from nas_fusion.samplers.coding import Coded, Floats
 from nas_fusion.samplers.quadratic import Model, mixed
 
 _LEAST_VARIANCE = 1e-14
@@ -19,12 +19,12 @@ class Forecast:
 
     Args:
         model: The posterior.
-        levels: (candidates, parameters) array of positions of choices.
+        coded: The candidates.
     """
 
-    def __init__(self, model: Model, levels: Ints) -> None:
-        self._model, self._levels = model, levels
-        self._components = model.components(levels)
+    def __init__(self, model: Model, coded: Coded) -> None:
+        self._model, self._coded = model, coded
+        self._components = model.components(coded)
         self._best = model.least_expected()
 
     @property
@@ -50,8 +50,10 @@ class Forecast:
 
     def believe(self, position: int) -> None:
         """Take a candidate for evaluated with the loss that is expected of it."""
+        one = self._coded.rows([position])
+        remainder = self._model.remainder(one, self._coded)
         for component in self._components:
-            row = self._model.covariance(component.setting, self._levels[[position]], self._levels)[0]
+            row = self._model.covariance(component.setting, one, self._coded, remainder)
             row -= component.solved[:, position] @ component.solved
             row /= np.sqrt(component.variance[position] + self._model.nugget(component.setting))
             component.solved = np.vstack([component.solved, row])

@@ -20,7 +20,7 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from nas_fusion.samplers.coding import Coding, Floats, Ints
+from nas_fusion.samplers.coding import Coded, Coding, Floats
 
 # A priori main effects together have variance 1 (in units of an overall scale, which is integrated out).
 _PAIR_VARIANCES = (0.05, 0.3, 1.0, 3.0)
@@ -70,9 +70,9 @@ class Component:
 
 @dataclass(frozen=True)
 class Data:
-    """What is known: the levels (n, parameters) of evaluations, their values and the variance of these values' noise."""
+    """What is known: n evaluated configurations, their values and the variance of these values' noise."""
 
-    levels: Ints
+    coded: Coded
     values: Floats
     noise: float = 0.0
 
@@ -91,15 +91,14 @@ class Model:
     def __init__(self, coding: Coding, data: Data) -> None:
         if not len(data.values) or not np.isfinite(data.values).all():
             raise ValueError(f"`data` must hold finite values, at least one, but got {data.values.tolist()}.")
-        self.data = data
-        self._coding, self._levels = coding, data.levels
+        self._coding, self._data = coding, data
         self._centre = float(data.values.mean())
         spread = float(data.values.std())
         self._unit = spread if spread > 1e-12 * max(1.0, abs(self._centre)) else 1.0
         self._values = (data.values - self._centre) / self._unit
         self._noise = data.noise / self._unit**2
-        self._features = coding.features(data.levels)
-        self._remainder = coding.remainder(data.levels, data.levels)
+        self._features = data.coded.features
+        self._remainder = coding.remainder(data.coded, data.coded)
         self._has_remainder = len(coding.sizes) > 2
         self.settings = self._weigh()
 
@@ -120,7 +119,7 @@ class Model:
         covariance = _CONSTANT_VARIANCE + (self._features * variances) @ self._features.T + remainder * self._remainder
         covariance[np.diag_indices_from(covariance)] += _JITTER + self._noise / scale
         factor = np.linalg.cholesky(covariance).astype(np.float64, copy=False)
-        residual = solve_triangular(factor, self._values, lower=True)
+        residual = _solved(factor, self._values)
         shape = _SCALE_SHAPE + len(self._values) / 2
         rate = _SCALE_SHAPE * _SCALE_MODE + residual @ residual / 2
         log_evidence = -shape * np.log(rate) - np.log(np.diag(factor)).sum()
@@ -128,9 +127,9 @@ class Model:
 
     def _second_moments(self, setting: Setting) -> Floats:
         """Return the posterior mean squares of the coefficients over the overall variance."""
-        solved = solve_triangular(setting.factor, self._features * setting.variances, lower=True)
+        solved = _solved(setting.factor, self._features * setting.variances)
         means = solved.T @ setting.residual
-        variances = setting.variances - (solved**2).sum(0)
+        variances = setting.variances - np.einsum("ij,ij->j", solved, solved)
         return np.asarray(means**2 / setting.scale + np.maximum(variances, 0.0))
 
     def _learn_coefficients(self, setting: Setting) -> Setting:
@@ -143,15 +142,13 @@ class Model:
 
     def _learn_parameters(self, setting: Setting) -> Setting:
         """Give each parameter a weight: a main effect's variance is multiplied by it, a pair's by the product of two."""
-        prior, (left, right) = setting.variances, self._coding.owners.T
-        weights = np.ones(len(self._coding.sizes))
+        prior, weights = setting.variances, np.ones(len(self._coding.sizes))
+        left, right = self._coding.owners.T
         for _ in range(_STEPS):
             moments = self._second_moments(setting) / prior
-            for i in range(len(weights)):
-                own = (left == i) | (right == i)
-                other = np.where(left == i, right, left)[own]
+            for i, (own, other) in enumerate(self._coding.shares):
                 explained = moments[own] / np.where(other == i, 1.0, weights[other])
-                weights[i] = (_PARAMETER_SHAPE + explained.sum()) / (_PARAMETER_SHAPE + own.sum())
+                weights[i] = (_PARAMETER_SHAPE + explained.sum()) / (_PARAMETER_SHAPE + len(own))
             variances = prior * weights[left] * np.where(left == right, 1.0, weights[right])
             setting = self._setting(variances, setting.remainder, setting.scale)
         return setting
@@ -166,29 +163,44 @@ class Model:
         weights = np.where(weights < _NEGLIGIBLE * weights.max(), 0.0, weights)
         return np.asarray(weights / weights.sum())
 
-    def components(self, levels: Ints) -> list[Component]:
+    def components(self, coded: Coded) -> list[Component]:
         """Return what each setting that is not negligible says of candidates."""
-        features = self._coding.features(levels)
-        remainder = self._coding.remainder(self._levels, levels)
+        remainder = self._coding.remainder(self._data.coded, coded)
+        squares = coded.features**2
         found = []
         for weight, setting in zip(self.weights, self.settings, strict=True):
             if weight > 0.0:
-                covariance = (self._features * setting.variances) @ features.T + setting.remainder * remainder
-                solved = solve_triangular(setting.factor, _CONSTANT_VARIANCE + covariance, lower=True)
-                own = _CONSTANT_VARIANCE + features**2 @ setting.variances + setting.remainder * self._has_remainder
-                variance = np.maximum(own - (solved**2).sum(0), 0.0)
+                pairs = (self._features * setting.variances) @ coded.features.T
+                covariance = _CONSTANT_VARIANCE + pairs + setting.remainder * remainder
+                solved = _solved(setting.factor, covariance)
+                own = _CONSTANT_VARIANCE + squares @ setting.variances + setting.remainder * self._has_remainder
+                variance = np.maximum(own - np.einsum("ij,ij->j", solved, solved), 0.0)
                 found.append(Component(float(weight), setting, solved.T @ setting.residual, variance, solved))
         return found
 
     def least_expected(self) -> float:
         """Return the lowest expected standardised loss among the evaluations: noise makes the lowest one look too good."""
-        components = self.components(self._levels)
-        return float(mixed(components, lambda component: component.mean).min())
+        means = np.zeros(len(self._values))
+        for weight, setting in zip(self.weights, self.settings, strict=True):
+            shrinkage = solve_triangular(setting.factor, setting.residual, lower=True, trans=1)
+            means += weight * (self._values - self.nugget(setting) * shrinkage)
+        return float(means.min())
 
-    def covariance(self, setting: Setting, left: Ints, right: Ints) -> Floats:
-        """Return the prior covariance of two lists of configurations without the overall scale."""
-        main_and_pairs = (self._coding.features(left) * setting.variances) @ self._coding.features(right).T
-        return _CONSTANT_VARIANCE + main_and_pairs + setting.remainder * self._coding.remainder(left, right)
+    def covariance(self, setting: Setting, one: Coded, others: Coded, remainder: Floats) -> Floats:
+        """Return the prior covariance of one configuration and others without the overall scale.
+
+        Args:
+            setting: Of the prior.
+            one: A single configuration.
+            others: Any number n of them.
+            remainder: (n,) array, their kernel of higher order.
+        """
+        main_and_pairs = others.features @ (one.features[0] * setting.variances)
+        return np.asarray(_CONSTANT_VARIANCE + main_and_pairs + setting.remainder * remainder)
+
+    def remainder(self, one: Coded, others: Coded) -> Floats:
+        """Return the (n,) kernel of higher order of one configuration and others."""
+        return self._coding.remainder(one, others)[0]
 
     def nugget(self, setting: Setting) -> float:
         """Return the variance of a value's noise without the overall scale."""
@@ -197,6 +209,10 @@ class Model:
     def in_unit(self, standardised: Floats, *, is_difference: bool = False) -> Floats:
         """Return standardised losses in the unit of the data."""
         return standardised * self._unit + (0.0 if is_difference else self._centre)
+
+
+def _solved(factor: Floats, right: Floats) -> Floats:
+    return np.asarray(solve_triangular(factor, right, lower=True, check_finite=False))
 
 
 def mixed(components: list[Component], of: Callable[[Component], Floats]) -> Floats:
