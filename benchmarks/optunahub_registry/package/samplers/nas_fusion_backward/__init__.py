@@ -1,0 +1,3 @@
+from nas_fusion import BackwardSampler
+
+__all__ = ["BackwardSampler"]

@@ -1,0 +1,3 @@
+from nas_fusion import BeamSampler
+
+__all__ = ["BeamSampler"]

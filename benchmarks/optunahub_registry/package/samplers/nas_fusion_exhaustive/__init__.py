@@ -1,0 +1,3 @@
+from nas_fusion import ExhaustiveSampler
+
+__all__ = ["ExhaustiveSampler"]

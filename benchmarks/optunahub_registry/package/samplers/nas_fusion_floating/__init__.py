@@ -1,0 +1,3 @@
+from nas_fusion import FloatingSampler
+
+__all__ = ["FloatingSampler"]

@@ -1,0 +1,3 @@
+from nas_fusion import SFSASampler
+
+__all__ = ["SFSASampler"]

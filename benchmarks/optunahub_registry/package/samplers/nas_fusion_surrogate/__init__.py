@@ -1,0 +1,3 @@
+from nas_fusion import SurrogateSampler
+
+__all__ = ["SurrogateSampler"]
