@@ -6,7 +6,7 @@ register it with `register_module` (or name it in the entry-point group `nas_fus
 """
 
 from nas_fusion.fusion.concat_conv import ConcatConv
-from nas_fusion.fusion.gated import GatedFusion, GatedNetwork
+from nas_fusion.fusion.gated import Gate, GatedFusion, GatedNetwork
 from nas_fusion.fusion.mmtm import MMTM, MMTMAsPublished
 from nas_fusion.fusion.module import FusionModule, build_module, register_module
 from nas_fusion.fusion.network import FusionNetwork
@@ -17,6 +17,7 @@ __all__ = [
     "ConcatConv",
     "FusionModule",
     "FusionNetwork",
+    "Gate",
     "GatedFusion",
     "GatedNetwork",
     "MMTMAsPublished",

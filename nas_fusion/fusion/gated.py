@@ -13,41 +13,27 @@ from nas_fusion.fusion.network import FusionNetwork
 from nas_fusion.fusion.stream import Stream
 
 
-class GatedFusion(FusionModule):
-    r"""Interpolates between the identity and what each candidate module makes of the features.
+class Gate(nn.Module):
+    r"""A relaxed choice: how open each of several choices is.
 
-    .. math::
-        \tilde X = X + \sum_{k \ge 1} g_k (M_k(X) - X), \quad g = \mathrm{softmax}((\alpha + G) / \tau),
+    .. math:: g = \mathrm{softmax}((\alpha + G) / \tau)
 
-    with architecture logits :math:`\alpha` (the first one means off: the identity), independent standard Gumbel noise :math:`G`
-    and the temperature :math:`\tau`: a sample of the concrete distribution, which falls on one choice as :math:`\tau \to 0`.
-    In evaluation mode :math:`g = \mathrm{softmax}(\alpha)`, the probability of each choice. Where the candidates begin as the
-    identity, so does this.
+    with the logits :math:`\alpha`, independent standard Gumbel noise :math:`G` and the temperature :math:`\tau`: a sample of
+    the concrete distribution, which falls on one choice as :math:`\tau \to 0`. In evaluation mode
+    :math:`g = \mathrm{softmax}(\alpha)`, the probability of each choice. All choices begin as equally probable.
 
     References:
         - Maddison et al., The Concrete Distribution, ICLR 2017, `arXiv 1611.00712 <https://arxiv.org/abs/1611.00712>`_, eq. 10.
         - Jang et al., Categorical Reparameterization with Gumbel-Softmax, ICLR 2017, `arXiv 1611.01144
           <https://arxiv.org/abs/1611.01144>`_, eq. 2.
-        - Xie et al., SNAS, ICLR 2019, `arXiv 1812.09926 <https://arxiv.org/abs/1812.09926>`_, section 2.2: such gates on the
-          choices of a network. Liu et al., DARTS, ICLR 2019, `arXiv 1806.09055 <https://arxiv.org/abs/1806.09055>`_: the same
-          without noise.
 
     Args:
-        candidates: Name of a choice to its module, at least one, all built for the same streams.
-
-    Raises:
-        ValueError: If there is no candidate, or they were built for different streams.
+        choices: How many, at least 2.
     """
 
-    def __init__(self, candidates: Mapping[str, FusionModule]) -> None:
-        built_for = {(module.channels, module.spatial_dims) for module in candidates.values()}
-        if len(built_for) != 1:
-            raise ValueError(f"`candidates` must be modules for the same streams, at least one, but got {sorted(built_for)}.")
-        channels, spatial_dims = built_for.pop()
-        super().__init__(channels, spatial_dims=spatial_dims)
-        self.choices = tuple(candidates)
-        self.candidates = nn.ModuleList(candidates.values())
-        self.logits = nn.Parameter(torch.zeros(1 + len(candidates)))
+    def __init__(self, choices: int) -> None:
+        super().__init__()
+        self.logits = nn.Parameter(torch.zeros(choices))
         self.temperature = 1.0
         self.noise: torch.Tensor | None = None
 
@@ -69,21 +55,51 @@ class GatedFusion(FusionModule):
             exponential = torch.empty(len(self.logits)).exponential_(generator=generator)
             self.noise = -exponential.clamp_min(torch.finfo(torch.float32).tiny).log()
 
-    def gates(self) -> torch.Tensor:
-        """Return how open each choice is, off first: `(1 + candidates,)`, at least 0, sum 1."""
+    def forward(self) -> torch.Tensor:
+        """Return how open each choice is: `(choices,)`, at least 0, sum 1."""
         if not self.training:
             return self.logits.softmax(0)
         logits = self.logits if self.noise is None else self.logits + self.noise.to(self.logits)
         return (logits / self.temperature).softmax(0)
 
+
+class GatedFusion(FusionModule):
+    r"""Interpolates between the identity and what each candidate module makes of the features.
+
+    .. math:: \tilde X = X + \sum_{k \ge 1} g_k (M_k(X) - X)
+
+    with a `Gate` on the choices, the first of which means off: the identity. Where the candidates begin as the identity, so
+    does this.
+
+    References:
+        - Xie et al., SNAS, ICLR 2019, `arXiv 1812.09926 <https://arxiv.org/abs/1812.09926>`_, section 2.2: such gates on the
+          choices of a network.
+        - Liu et al., DARTS, ICLR 2019, `arXiv 1806.09055 <https://arxiv.org/abs/1806.09055>`_, section 2.2: without noise.
+
+    Args:
+        candidates: Name of a choice to its module, at least one, all built for the same streams.
+
+    Raises:
+        ValueError: If there is no candidate, or they were built for different streams.
+    """
+
+    def __init__(self, candidates: Mapping[str, FusionModule]) -> None:
+        built_for = {(module.channels, module.spatial_dims) for module in candidates.values()}
+        if len(built_for) != 1:
+            raise ValueError(f"`candidates` must be modules for the same streams, at least one, but got {sorted(built_for)}.")
+        channels, spatial_dims = built_for.pop()
+        super().__init__(channels, spatial_dims=spatial_dims)
+        self.choices = tuple(candidates)
+        self.candidates = nn.ModuleList(candidates.values())
+        self.gate = Gate(1 + len(candidates))
+
     def forward(self, features: list[torch.Tensor]) -> list[torch.Tensor]:
         """Return each stream's features `(batch, channels[i], *spatial_i)`, moved towards what the open candidates return."""
         self.check(features)
-        gates = self.gates()
         fused = list(features)
-        for gate, candidate in zip(gates[1:], self.candidates, strict=True):
+        for weight, candidate in zip(self.gate()[1:], self.candidates, strict=True):
             moved = zip(fused, candidate(features), features, strict=True)
-            fused = [current + gate.to(x.dtype) * (y - x) for current, y, x in moved]
+            fused = [current + weight.to(x.dtype) * (y - x) for current, y, x in moved]
         return fused
 
 
@@ -102,14 +118,14 @@ class GatedNetwork(FusionNetwork):
 
     def __init__(self, streams: Mapping[str, Stream], gated: Mapping[str, GatedFusion]) -> None:
         super().__init__(streams, gated)
-        self._gated = dict(gated)
+        self._gates = {point: module.gate for point, module in gated.items()}
 
     @property
     def architecture(self) -> Mapping[str, nn.Parameter]:
         """Point to the logits of its choices, off first."""
-        return {point: module.logits for point, module in self._gated.items()}
+        return {point: gate.logits for point, gate in self._gates.items()}
 
     def draw(self, temperature: float, generator: torch.Generator | None = None) -> None:
-        """Set the temperature of every gate and draw its noise, see `GatedFusion.draw`."""
-        for module in self._gated.values():
-            module.draw(temperature, generator)
+        """Set the temperature of every gate and draw its noise, see `Gate.draw`."""
+        for gate in self._gates.values():
+            gate.draw(temperature, generator)
