@@ -14,7 +14,7 @@ from benchmarks.conditions import conditions
 from benchmarks.greedy_vs_exhaustive.figure import draw, write_picture
 from benchmarks.greedy_vs_exhaustive.landscapes import SIZES, Problem, recordings, synthetic
 from benchmarks.greedy_vs_exhaustive.run import Job, Result, run_all
-from benchmarks.greedy_vs_exhaustive.searchers import OURS, PEERS, SLOW
+from benchmarks.greedy_vs_exhaustive.searchers import FEWER, FEWEST, OURS, PEERS
 from benchmarks.greedy_vs_exhaustive.show import page
 from benchmarks.greedy_vs_exhaustive.summary import summarise
 from nas_fusion.analysis.families import FAMILIES
@@ -30,7 +30,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--families", nargs="*", default=list(FAMILIES), metavar="NAME")
     parser.add_argument("--sizes", nargs="+", type=int, default=list(SIZES), choices=SIZES, help="numbers of points")
     parser.add_argument("--landscapes", type=int, default=100, help="of each family and size, for our samplers")
-    parser.add_argument("--peers", type=int, default=50, help="of these, for Optuna's samplers")
+    parser.add_argument("--peers", type=int, default=50, help="of these, for Optuna's samplers and what they are compared with")
     parser.add_argument("--slow", type=int, default=6, help="of these, for GP and for what enumerates")
     parser.add_argument("--orders", type=int, default=10, help="of the points of each recorded landscape")
     parser.add_argument("--samplers", nargs="+", default=[*OURS, *PEERS], choices=[*OURS, *PEERS], metavar="NAME")
@@ -48,8 +48,8 @@ def jobs(options: argparse.Namespace) -> list[Job]:
 
 def searchers_of(problem: Problem, options: argparse.Namespace) -> list[str]:
     """Return who searches one problem."""
-    limits = dict.fromkeys(OURS, options.landscapes) | dict.fromkeys(PEERS, options.peers)
-    limits |= dict.fromkeys(SLOW, options.slow)
+    limits = dict.fromkeys(OURS, options.landscapes) | dict.fromkeys(FEWER, options.peers)
+    limits |= dict.fromkeys(FEWEST, options.slow)
     if problem.table is not None:
         limits = dict.fromkeys(limits, options.orders)
     return [name for name in options.samplers if problem.seed < limits[name]]

@@ -16,7 +16,7 @@ from nas_fusion.analysis.families import FAMILIES, ORDERS
 SIZES = (4, 6, 8, 10)
 LEAST = {"nk5": 6, "two-synergies": 5}
 """Families that need more points than the smallest size has."""
-HORIZON = {4: 16, 6: 64, 8: 128, 10: 256}
+HORIZON = {4: 16, 6: 64, 8: 128, 10: 128}
 """How many evaluations are looked at, by number of points."""
 SHARE = {4: 0.75, 6: 0.4, 8: 0.2, 10: 0.1}
 """The share of all configurations within which an optimum should be found, by number of points."""

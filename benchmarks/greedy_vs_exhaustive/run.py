@@ -62,7 +62,7 @@ def budget(m: int, size: int) -> int:
 
 def trials(searcher: str, m: int, size: int) -> int:
     """Return how many trials a searcher is given."""
-    if SEARCHERS[searcher].full:
+    if SEARCHERS[searcher].ends:
         return size
     return min(size, budget(m, size) if searcher == "gp" else HORIZON[m])
 
@@ -123,7 +123,17 @@ def _run(job: Job) -> tuple[list[Result], list[tuple[str, Searched]]]:
 def run_all(jobs: Sequence[Job], processes: int, path: Path | None = None) -> Iterator[list[Result]]:
     """Yield the results of all jobs in their order; what Optuna's samplers did is read from and added to a file."""
     known = Known(path)
+    for results, keep in _spread(jobs, processes, path):
+        known.add(keep)
+        yield results
+
+
+def _spread(
+    jobs: Sequence[Job], processes: int, path: Path | None
+) -> Iterator[tuple[list[Result], list[tuple[str, Searched]]]]:
+    if processes == 1:
+        _begin(path)
+        yield from map(_run, jobs)
+        return
     with multiprocessing.get_context("spawn").Pool(processes, _begin, (path,)) as pool:
-        for results, keep in pool.imap(_run, jobs, chunksize=4):
-            known.add(keep)
-            yield results
+        yield from pool.imap(_run, jobs, chunksize=4)

@@ -23,19 +23,19 @@ class Searcher:
         name: As `load_sampler` knows it.
         options: The sampler's own.
         inherits: Whether candidates can inherit weights: ours say from whom, Optuna's samplers know no parent.
-        full: Whether it may go beyond the horizon, to its own end.
+        ends: Whether it ends by itself, and is let do so; others are given a number of trials.
     """
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
     inherits: bool = True
-    full: bool = False
+    ends: bool = True
 
     def sampler(self, space: SearchSpace, *, n_trials: int, seed: int) -> BaseSampler:
         """Return the sampler; Optuna's as they are, not the ones that resume."""
         if self.name in OPTUNA_SAMPLERS:
             return OPTUNA_SAMPLERS[self.name](space, seed)
-        return load_sampler(self.name, space, seed=seed, n_trials=n_trials, **self.options)
+        return load_sampler(self.name, space, seed=seed, n_trials=None if self.ends else n_trials, **self.options)
 
 
 OURS: Mapping[str, Searcher] = {
@@ -47,12 +47,15 @@ OURS: Mapping[str, Searcher] = {
     "floating": Searcher("floating"),
     "floating backward": Searcher("floating", {"direction": "backward"}),
     "surrogate": Searcher("surrogate"),
-    "exhaustive": Searcher("exhaustive", full=True),
+    "surrogate long": Searcher("surrogate", ends=False),
+    "exhaustive": Searcher("exhaustive"),
 }
-PEERS: Mapping[str, Searcher] = {name: Searcher(name, inherits=False) for name in OPTUNA_SAMPLERS}
+PEERS: Mapping[str, Searcher] = {name: Searcher(name, inherits=False, ends=False) for name in OPTUNA_SAMPLERS}
 SEARCHERS: Mapping[str, Searcher] = {**OURS, **PEERS}
-SLOW = ("gp", "bruteforce", "grid", "exhaustive")
-"""Those that search fewer landscapes: each trial of GP takes longer than the one before, and the others only enumerate."""
+FEWER = (*(name for name in PEERS), "surrogate long")
+"""Those that search fewer landscapes."""
+FEWEST = ("gp", "bruteforce", "grid", "exhaustive")
+"""Those that search the fewest: each trial of GP takes longer than the one before, and the others only enumerate."""
 
 
 def search(landscape: Landscape, searcher: Searcher, *, n_trials: int, seed: int) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.conditions import sentence
@@ -14,6 +14,9 @@ from benchmarks.greedy_vs_exhaustive.summary import best_of_ours
 
 Entry = dict[str, Any]
 RATIOS = (0.2, 0.5, 1.0)
+ENOUGH = 0.95
+EQUAL = 1e-9
+"""Means of the same regrets may differ by rounding."""
 
 
 def page(record: dict[str, Any]) -> str:
@@ -24,6 +27,8 @@ def page(record: dict[str, Any]) -> str:
         _intro(settings),
         f"{sentence(record['conditions'])} Made by `{record['command']}`: {_minutes(entries):.0f} minutes of processor time.",
         "![Mean regret against evaluations](greedy_vs_exhaustive.png)",
+        "## In short",
+        short(entries),
         "## Is an optimum found within the budget?",
         _budgets(entries),
         "## Is the surrogate's mean regret ever above that of Optuna's samplers?",
@@ -56,6 +61,54 @@ def _minutes(entries: Sequence[Entry]) -> float:
     return sum(facts["n"] * facts["seconds"] for entry in entries for facts in entry["searchers"].values()) / 60
 
 
+def short(entries: Sequence[Entry]) -> str:
+    """Return, for interactions of order at most 2 and recorded landscapes, what holds and what does not; then for the rest."""
+    lines = []
+    for title, chosen in (
+        ("Order at most 2, and recorded", [entry for entry in entries if is_claimed(entry)]),
+        ("Higher orders, and noise", [entry for entry in entries if not is_claimed(entry)]),
+    ):
+        if chosen:
+            lines += [f"{title}:", "", *_verdicts(chosen), ""]
+    return "\n".join(lines).rstrip()
+
+
+def is_claimed(entry: Entry) -> bool:
+    """Return whether an entry is one that should be solved: interactions of order at most 2, or recorded."""
+    return entry["family"].startswith(RECORDED) or (entry["order"] is not None and entry["order"] <= 2)
+
+
+def _verdicts(entries: Sequence[Entry]) -> list[str]:
+    lines = []
+    for name in ("surrogate", "best of ours"):
+        shares = {}
+        for entry in entries:
+            chosen = best_of_ours(entry) if name == "best of ours" else name
+            if chosen in entry["searchers"]:
+                shares[_label(entry)] = entry["searchers"][chosen]["found_in_budget"][0]
+        low = [f"{label} {share:.0%}" for label, share in shares.items() if share < ENOUGH]
+        rule = f"{name}: an optimum within the budget in at least {ENOUGH:.0%} of searches"
+        lines.append(f"- {rule} in {_count(shares, low)}{_listed('less in', low)}.")
+    for peer in AGAINST:
+        found = {_label(entry): entry["margins"][peer]["trials"] for entry in entries if peer in entry["margins"]}
+        above = [f"{label} by {each['worst']:.3f} at {each['at']}" for label, each in found.items() if each["worst"] > EQUAL]
+        rule = f"surrogate's mean regret at most that of {peer} at every budget"
+        lines.append(f"- {rule} in {_count(found, above)}{_listed('above in', above)}.")
+    return lines
+
+
+def _count(known: Mapping[str, Any], missed: Sequence[str]) -> str:
+    return f"{len(known) - len(missed)} of {len(known)}"
+
+
+def _listed(title: str, labels: Sequence[str]) -> str:
+    return f"; {title} {', '.join(labels)}" if labels else ""
+
+
+def _label(entry: Entry) -> str:
+    return f"{entry['family']} (m = {entry['m']})"
+
+
 def _budgets(entries: Sequence[Entry]) -> str:
     budgets = ", ".join(f"{share:.0%} at m = {m}" for m, share in SHARE.items())
     lines = [
@@ -85,7 +138,7 @@ def _margins(entries: Sequence[Entry]) -> str:
         "| --- " * (3 + len(AGAINST)) + "|",
     ]
     for entry in entries:
-        found = entry["margins"].get("surrogate", {})
+        found = entry["margins"]
         cells = [_margin(found[peer]) if peer in found else "" for peer in AGAINST]
         lines.append(f"| {_head(entry)} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

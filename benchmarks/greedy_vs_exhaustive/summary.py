@@ -14,8 +14,8 @@ from benchmarks.greedy_vs_exhaustive.measures import bootstrap_mean, wilson
 from benchmarks.greedy_vs_exhaustive.run import Result, budget
 from benchmarks.greedy_vs_exhaustive.searchers import OURS, SEARCHERS
 
-CANDIDATES = ("surrogate",)
-"""Those of ours whose regret is compared with that of Optuna's samplers at every budget."""
+COMPARED = "surrogate long"
+"""That of ours whose regret is compared with that of Optuna's samplers at every budget: it is told the same budget."""
 
 
 def grid(length: int) -> list[int]:
@@ -44,9 +44,7 @@ def entry(family: str, m: int, by_name: dict[str, list[Result]]) -> dict[str, An
         "grid": grid(len(first.regret)),
         "searchers": {name: facts(by_name[name], limit) for name in SEARCHERS if name in by_name},
         "margins": {
-            name: {peer: margins(by_name[name], by_name[peer]) for peer in AGAINST if peer in by_name}
-            for name in CANDIDATES
-            if name in by_name
+            peer: margins(by_name[COMPARED], by_name[peer]) for peer in AGAINST if peer in by_name and COMPARED in by_name
         },
     }
 
@@ -85,5 +83,5 @@ def margins(ours: Sequence[Result], peers: Sequence[Result]) -> dict[str, Any]:
 
 def best_of_ours(entry: dict[str, Any]) -> str:
     """Return which of our samplers found an optimum within the budget most often, exhaustive search left out."""
-    known = [name for name in OURS if name in entry["searchers"] and name != "exhaustive"]
+    known = [name for name in OURS if name in entry["searchers"] and name not in ("exhaustive", COMPARED)]
     return max(known, key=lambda name: (entry["searchers"][name]["found_in_budget"][0], name == "surrogate"))
