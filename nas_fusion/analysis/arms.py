@@ -14,6 +14,32 @@ BASELINE = "A_0"
 
 
 @dataclass(frozen=True)
+class Unfinished:
+    """An evaluation that a search used though it ended without a value: it counts as not better.
+
+    Attributes:
+        trial: Number of its trial.
+        configuration: What was evaluated.
+        parent: From where the search came to it, `None` for a root.
+        reason: `pruned` (the search was shortened) or `not finite`.
+        losses: Of the folds that were done, or of the training seeds where there is one fold.
+        cost: `epochs` and `samples` that were trained until it ended.
+    """
+
+    trial: int
+    configuration: Configuration
+    parent: Configuration | None = None
+    reason: str = "pruned"
+    losses: tuple[float, ...] = ()
+    cost: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def was_trained(self) -> bool:
+        """Whether anything was trained for it, rather than answered from the store."""
+        return self.cost.get("epochs", 0.0) > 0
+
+
+@dataclass(frozen=True)
 class Arm:
     """A search, or a reference model, and what came of it.
 
@@ -42,6 +68,8 @@ class Arm:
         ours: Whether the arm is an addition of ours, not one of the paper's.
         supernet: Cost of the supernet that ranked the candidates before the first was evaluated, such as `epochs` and
             `samples`; empty for searches without one.
+        unfinished: Evaluations that the search used and that ended without a value, in the order of their trials.
+        shortened: What shortened the search, a few words each, such as `racing at p = 0.1`; empty for a search in full.
     """
 
     name: str
@@ -63,14 +91,43 @@ class Arm:
     share_of_exhaustive: float | None = None
     ours: bool = False
     supernet: Mapping[str, float] = field(default_factory=dict)
+    unfinished: tuple[Unfinished, ...] = ()
+    shortened: tuple[str, ...] = ()
+
+    @property
+    def n_evaluations(self) -> int:
+        """How many evaluations the search used, those included that ended without a value."""
+        return len(self.evaluations) + len(self.unfinished)
+
+    @property
+    def pruned(self) -> tuple[Unfinished, ...]:
+        """What was ended early because the search was shortened."""
+        return tuple(each for each in self.unfinished if each.reason == "pruned")
 
     @property
     def chosen(self) -> Evaluation | None:
-        """The evaluation of `best`: where it was evaluated more than once, the one whose value the arm reached."""
-        found = [
-            evaluation for evaluation in self.evaluations if evaluation.configuration and evaluation.configuration == self.best
-        ]
+        """The evaluation of `best`: where it was evaluated more than once, the one whose value the arm reached; no control."""
+        found = [e for e in self.evaluations if e.configuration and e.configuration == self.best and not e.is_control]
         return min(found, key=lambda evaluation: abs(evaluation.value - self.value), default=None)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What a sampler does on a comparison's landscape: a search replayed without training.
+
+    Attributes:
+        sampler: The sampler's name.
+        title: What it is called at the beginning of a sentence.
+        order: What it evaluated, one after the other.
+        best: What it selected.
+        options: Options of the command line that run it, such as `{"--sampler": "floating"}`.
+    """
+
+    sampler: str
+    title: str
+    order: tuple[Configuration, ...]
+    best: Configuration
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -89,6 +146,7 @@ class Comparison:
         trained_for_search: Trainings that served a search.
         trained_for_audit: Trainings that only served the comparison (references, configurations for the landscape).
         trained_in_vain: Trainings that workers speculated on and nothing used: how many depends on timing, no result does.
+        attempts: Searches replayed on the landscape, where one of the arms was trapped: what others would have cost.
         settings: Seed, folds, plan, device, versions: JSON-compatible, for the report's last section.
     """
 
@@ -102,6 +160,7 @@ class Comparison:
     trained_for_search: int = 0
     trained_for_audit: int = 0
     trained_in_vain: int = 0
+    attempts: tuple[Attempt, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property

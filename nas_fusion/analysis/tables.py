@@ -9,9 +9,10 @@ import pandas as pd
 
 from nas_fusion.analysis.arms import Arm, Comparison
 from nas_fusion.analysis.bootstrap import bootstrap_scores
+from nas_fusion.analysis.costs import arm_costs, cost_in_all
 from nas_fusion.analysis.naming import chosen_points
 from nas_fusion.analysis.scores import SCORES
-from nas_fusion.record import Evaluation, Predictions
+from nas_fusion.record import Predictions
 
 KINDS = ("search", "baseline", "reference")
 _TITLES = {
@@ -33,8 +34,9 @@ def comparison_table(comparison: Comparison, *, resamples: int = 2000, confidenc
     Columns: `title`, `kind` (one of `KINDS`), `ours`, `points`; `validation_loss` (that the arm itself reached) with its
     interval `validation_loss_low`, `validation_loss_high`; `landscape_loss` and `regret` (of the chosen configuration, on the
     one landscape where all were trained by the same rule); `evaluations`, `share_of_exhaustive` (not of references),
-    `trained`, `reused`, `in_vain`; `epochs` and `samples` (of all evaluations of the arm and of what they inherit from, each
-    training once) and `lineage_epochs`, `lineage_samples` (that the chosen weights have seen, the inherited ones included);
+    `trained`, `reused`, `in_vain`; `epochs` and `samples` (of all evaluations of the arm, of what they inherit from, each
+    training once, and of the supernet that ranked its candidates) and `lineage_epochs`, `lineage_samples` (that the chosen
+    weights have seen, the inherited ones included);
     and for each score `s` of `loss`, `accuracy`, `f1`, `sensitivity`, `specificity`, `auc` on the test subjects: `test_s`,
     `test_s_low`, `test_s_high`. What is not known is not a number.
 
@@ -123,18 +125,8 @@ def _facts(comparison: Comparison, arm: Arm) -> dict[str, object]:
 
 def _cost(arm: Arm) -> dict[str, float]:
     final = [arm.chosen] if arm.chosen is not None else list(arm.evaluations)
-    spent = {name: _with_lineages(arm.evaluations, name) for name in ("epochs", "samples")}
-    return spent | {f"lineage_{name}": _with_lineages(final, name) for name in ("epochs", "samples")}
-
-
-def _with_lineages(evaluations: Sequence[Evaluation], name: str) -> float:
-    """Own costs, and those of the lineages that are not among the evaluations: what several inherit from was paid for once."""
-    if not evaluations:
-        return math.nan
-    trained = {(*e.lineage, e.configuration) for e in evaluations}
-    own = sum(e.cost.get(name, math.nan) for e in evaluations)
-    inherited = {e.lineage: e.cost.get(f"lineage_{name}", math.nan) - e.cost.get(name, math.nan) for e in evaluations}
-    return float(own + sum(cost for lineage, cost in inherited.items() if lineage not in trained))
+    spent = {name: next(reversed(arm_costs(arm, name)), math.nan) for name in ("epochs", "samples")}
+    return spent | {f"lineage_{name}": cost_in_all(final, name) for name in ("epochs", "samples")}
 
 
 def _intervals(

@@ -5,8 +5,10 @@ from nas_fusion.visualization.curves import curves_figure
 from nas_fusion.visualization.dashboard import publish
 from nas_fusion.visualization.figures import NamedFigure, all_figures
 from nas_fusion.visualization.folds import folds_figure
+from nas_fusion.visualization.importance import importance_figure
 from nas_fusion.visualization.lattice import lattice_figure
 from nas_fusion.visualization.losses import losses_figure
+from nas_fusion.visualization.regret import regret_figure
 from nas_fusion.visualization.report import write_report
 
 __all__ = [
@@ -15,8 +17,10 @@ __all__ = [
     "arms_figure",
     "curves_figure",
     "folds_figure",
+    "importance_figure",
     "lattice_figure",
     "losses_figure",
     "publish",
+    "regret_figure",
     "write_report",
 ]

@@ -10,8 +10,10 @@ from nas_fusion.analysis.arms import Comparison
 from nas_fusion.visualization.arms import arms_figure
 from nas_fusion.visualization.curves import curves_figure
 from nas_fusion.visualization.folds import folds_figure, n_folds
+from nas_fusion.visualization.importance import importance_caption, importance_figure
 from nas_fusion.visualization.lattice import lattice_caption, lattice_figure
 from nas_fusion.visualization.losses import losses_figure
+from nas_fusion.visualization.regret import regret_caption, regret_figure
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,10 @@ def all_figures(comparison: Comparison) -> list[NamedFigure]:
             lattice_figure(comparison),
         )
     )
+    figures.append(NamedFigure("regret", "Regret against cost", regret_caption(comparison), regret_figure(comparison)))
+    if comparison.landscape is not None and comparison.landscape.complete:
+        figure = importance_figure(comparison)
+        figures.append(NamedFigure("importance", "What points are worth", importance_caption(comparison), figure))
     figures.append(
         NamedFigure(
             "losses",

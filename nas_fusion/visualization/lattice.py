@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from nas_fusion.analysis.arms import Arm, Comparison
 from nas_fusion.analysis.naming import short_choices
 from nas_fusion.visualization.lattice_info import Edge, LatticeInfo, Node, is_move, lanes, lattice_info
-from nas_fusion.visualization.style import GRID, INK, PALE, colour, glyph, new_figure, symbol
+from nas_fusion.visualization.style import GRID, INK, PALE, colour, glyph, legend_entry, new_figure
 
 _LABELLED = 40  # with more nodes only the accepted ones carry their names, the others on hovering
 _COLUMNS_WITH_LOSS = 8  # with more there is room for the name only
@@ -204,16 +204,8 @@ def _shown_by(info: LatticeInfo, node: Node) -> set[str]:
 
 
 def _legend(info: LatticeInfo, position: int, arm: Arm) -> go.Scatter:
-    moves = bool(info.trees[arm.name] or info.paths[arm.name])
-    return go.Scatter(
-        x=[None],
-        y=[None],
-        mode="lines+markers" if moves else "markers",
-        line={"color": colour(position), "width": _ACCEPTED},
-        marker={"symbol": symbol(position), "size": 11, "color": colour(position)},
-        name=f"{arm.title} (everything)" if arm.name in info.everything else arm.title,
-        legendgroup=arm.name,
-    )
+    title = f"{arm.title} (everything)" if arm.name in info.everything else arm.title
+    return legend_entry(title, arm.name, position, line=bool(info.trees[arm.name] or info.paths[arm.name]))
 
 
 def _star(x: float, y: float, *, small: bool) -> go.Scatter:

@@ -140,7 +140,7 @@ def _shown(comparison: Comparison, everything: frozenset[str], total: int) -> se
 
 
 def _tried(arm: Arm) -> set[Configuration]:
-    return {e.configuration for e in arm.evaluations if e.configuration is not None}
+    return {e.configuration for e in (*arm.evaluations, *arm.unfinished) if e.configuration is not None}
 
 
 def _node(comparison: Comparison, configuration: Configuration, place: tuple[float, float], loss: float | None) -> Node:
@@ -167,9 +167,10 @@ def _path(space: SearchSpace, arm: Arm) -> tuple[Edge, ...]:
 
 def _edges(space: SearchSpace, arm: Arm) -> tuple[Edge, ...]:
     """From parents to candidates; none where all start from the baseline however far away they are: that is no tree."""
-    pairs = zip(arm.parents, arm.evaluations, strict=False)
-    found = [(parent, e.configuration) for parent, e in pairs if parent is not None and e.configuration is not None]
-    edges = tuple(dict.fromkeys((parent, child) for parent, child in found if parent != child))
+    finished = ((parent, e.configuration) for parent, e in zip(arm.parents, arm.evaluations, strict=False))
+    unfinished = ((each.parent, each.configuration) for each in arm.unfinished)
+    pairs = dict.fromkeys((*finished, *unfinished))
+    edges = tuple((a, b) for a, b in pairs if a is not None and b is not None and a != b)
     moves_on = any(parent != space.baseline for parent, _ in edges)
     return edges if moves_on or all(is_move(space, edge) for edge in edges) else ()
 

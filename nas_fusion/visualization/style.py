@@ -38,9 +38,22 @@ def glyph(position: int, *, filled: bool) -> str:
     return _SYMBOLS[position % len(_SYMBOLS)][1 if filled else 2]
 
 
-def line_width(position: int, arms: int) -> int:
-    """Return the width in pixels of an arm's line where lines may lie on each other: the later ones are thinner."""
-    return min(8, 2 + 2 * (arms - 1 - position))
+def line_width(position: int, arms: int) -> float:
+    """Return the width in pixels of an arm's line where lines may lie on each other: later ones are thinner."""
+    return 2 + 1.6 * (arms - 1 - position)
+
+
+def legend_entry(title: str, group: str, position: int, *, line: bool = True) -> go.Scatter:
+    """Return a trace that draws nothing: the entry of the n-th arm in a legend, which shows and hides the traces of a group."""
+    return go.Scatter(
+        x=[None],
+        y=[None],
+        mode="lines+markers" if line else "markers",
+        line={"color": colour(position), "width": 4},
+        marker={"symbol": symbol(position), "size": 11, "color": colour(position)},
+        name=title,
+        legendgroup=group,
+    )
 
 
 def faint(hexadecimal: str, opacity: float) -> str:

@@ -3,8 +3,7 @@ from __future__ import annotations
 import pytest
 
 from nas_fusion.analysis import points, search_title, short_points
-from nas_fusion.analysis.naming import short_choices
-from nas_fusion.analysis.naming import in_words
+from nas_fusion.analysis.naming import in_words, short_choices
 from nas_fusion.space import SearchSpace
 from tests.nas_fusion_tests.analysis_tests.builders import SPACE, on
 

@@ -69,6 +69,8 @@ def test_verdict_diagnosis_table_figures_and_origin_are_there(text: str) -> None
         "Test subjects",
         "Arms compared",
         "Search trees",
+        "Regret against cost",
+        "What points are worth",
         "Loss by evaluation",
         "Learning curves",
         "Spread over subjects",
@@ -79,7 +81,7 @@ def test_verdict_diagnosis_table_figures_and_origin_are_there(text: str) -> None
     for finding in diagnose(comparison):
         assert finding.sentence in words and finding.command in words
     assert comparison.command in words
-    for name in ("arms", "lattice", "losses", "curves", "folds"):
+    for name in ("arms", "lattice", "regret", "importance", "losses", "curves", "folds"):
         assert f"figure-{name}" in page.ids
     assert (
         "<td>0.220</td>" in text
@@ -110,8 +112,9 @@ def test_figures_depend_on_what_is_known() -> None:
         return [named.name for named in all_figures(comparison)]  # type: ignore[arg-type]
 
     comparison = one_search()
-    assert names(comparison) == ["arms", "lattice", "losses", "curves", "folds"]
-    assert names(replace(comparison, arms=comparison.arms[:1])) == ["lattice", "losses", "curves"]
+    assert names(comparison) == ["arms", "lattice", "regret", "losses", "curves", "folds"]
+    assert names(planted_comparison())[1:4] == ["lattice", "regret", "importance"]
+    assert names(replace(comparison, arms=comparison.arms[:1])) == ["lattice", "regret", "losses", "curves"]
     folded = tuple(replace(arm, validation=predictions(arm.value, folds=3)) for arm in comparison.arms)
     titles = [named.title for named in all_figures(replace(comparison, arms=folded))]
     assert titles[-1] == "Spread over folds"
