@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import time
 from abc import abstractmethod
@@ -21,6 +22,7 @@ from nas_fusion import history
 from nas_fusion.history import Claim
 from nas_fusion.samplers.engine import Engine, Key, Supposing
 from nas_fusion.samplers.ledger import Ledger, default_parent
+from nas_fusion.samplers.moves import Moves
 from nas_fusion.space import Configuration, SearchSpace, check_inherit
 
 WAIT_S = 1.0  # so long an ask waits for others at most when there is nothing to claim
@@ -33,7 +35,8 @@ class SearchState:
     """How far a search has come.
 
     Attributes:
-        path: Accepted configurations, the baseline first, the best last; empty before the first evaluation.
+        path: Accepted configurations, the first what the search began with (the baseline, unless something is forced or it
+            started elsewhere), the last the best; empty before the first evaluation.
         best: The last of them.
         complete: Whether the search has come to its end.
         used: Numbers of the trials that the search used, the baseline's first.
@@ -92,6 +95,8 @@ class SearchSampler(BaseSampler):
         space: A search space, or a mapping of parameters to choices, the first of which means off.
         inherit: Where the objective starts a candidate's weights from: `"parent"`, `"baseline"` or `"none"`; `None` for the
             space's own rule, which is `"none"` for a mapping.
+        forced: Choices that every configuration has; `{"layer4": "none"}` leaves a point out.
+        groups: Lists of parameters that are switched together, each with the same choices: on with the same one, off together.
         max_retries: How often a failed configuration is repeated before it is skipped.
         seed: Of the generator for parameters that are not the space's.
 
@@ -104,6 +109,8 @@ class SearchSampler(BaseSampler):
         space: SearchSpace | Mapping[str, Sequence[str]],
         *,
         inherit: str | None = None,
+        forced: Mapping[str, str] | None = None,
+        groups: Sequence[Sequence[str]] = (),
         max_retries: int = 2,
         seed: int | None = None,
     ) -> None:
@@ -111,6 +118,7 @@ class SearchSampler(BaseSampler):
             raise ValueError(f"`max_retries` must be at least 0, but got {max_retries}.")
         self.space = SearchSpace.of(space)
         self.inherit = check_inherit(self.space.inherit if inherit is None else inherit)
+        self.moves = Moves(self.space, forced, groups)
         self._max_retries = max_retries
         self._random = RandomSampler(seed=seed)
         self._distributions = {name: CategoricalDistribution(choices) for name, choices in self.space.parameters.items()}
@@ -133,6 +141,11 @@ class SearchSampler(BaseSampler):
     def max_evaluations(self) -> int:
         """The largest number of evaluations that the search can ask for, repetitions and speculation not counted."""
 
+    @property
+    def root(self) -> Configuration:
+        """The configuration that the search begins with: the baseline, unless something is forced."""
+        return self.moves.start
+
     # --- what is known of a study ---
 
     def state(self, study: Study) -> SearchState:
@@ -153,12 +166,38 @@ class SearchSampler(BaseSampler):
             )
 
     def path(self, study: Study) -> list[Configuration]:
-        """Return the accepted configurations in order, the baseline first; empty before the first evaluation."""
+        """Return the accepted configurations in order, what the search began with first; empty before the first evaluation."""
         return list(self.state(study).path)
 
     def best(self, study: Study) -> Configuration | None:
         """Return the best configuration that the search has accepted, `None` before the first evaluation."""
         return self.state(study).best
+
+    def n_best(self, study: Study, n: int) -> list[Configuration]:
+        """Return the best configurations of all that the search used, each once, the best first.
+
+        Ties are broken by fewer active parameters, then by index. What comes first is what has the least mean, whatever the
+        search's rule of acceptance: `best` returns what is accepted.
+
+        Args:
+            study: What the sampler searched.
+            n: How many at most, at least 1.
+
+        Raises:
+            ValueError: If `n` is less than 1.
+        """
+        if n < 1:
+            raise ValueError(f"`n` must be at least 1, but got {n}.")
+        with self._lock:
+            view = self._read(study)
+            least: dict[int, float] = {}
+            for key in view.engine.used(view.ledger):
+                cost = view.ledger.cost(key)
+                if cost is not None and math.isfinite(cost) and not key.is_control:
+                    least[key.configuration] = min(cost, least.get(key.configuration, cost))
+        found = ((cost, self.space.configuration(index)) for index, cost in sorted(least.items()))
+        ranked = sorted(found, key=lambda pair: (pair[0], len(self.space.active(pair[1]))))
+        return [configuration for _, configuration in ranked[:n]]
 
     def outlook(self, study: Study) -> str:
         """Return what a new trial would find: `"open"`, something to evaluate; `"waiting"`, for others; or `"complete"`."""
@@ -181,7 +220,13 @@ class SearchSampler(BaseSampler):
         view = self._view(study)
         if view is None:
             self._raise_error_if_multi_objective(study)
-            ledger = Ledger(self.space, inherit=self.inherit, max_retries=self._max_retries, direction=study.direction)
+            ledger = Ledger(
+                self.space,
+                inherit=self.inherit,
+                max_retries=self._max_retries,
+                direction=study.direction,
+                root=self.root,
+            )
             view = _View(ledger, self._engine(), ledger.revision)
             self._views.setdefault(study._storage, {})[study._study_id] = view
         view.ledger.read(study._storage, study._study_id, below=below)
@@ -216,7 +261,7 @@ class SearchSampler(BaseSampler):
         copied = history.claim_of(trial)
         if copied is not None and copied.configuration == configuration:
             return copied
-        parent = default_parent(self.space, configuration)
+        parent = default_parent(self.root, configuration)
         lineage = () if self.inherit == "none" or parent is None else (parent,)
         return Claim(configuration, parent, lineage)
 
@@ -230,7 +275,7 @@ class SearchSampler(BaseSampler):
                     if decision is not None:
                         view.decided[trial._trial_id] = decision
                         if decision.key is not None:
-                            view.ledger.note(trial.number, decision.key, decision.parameters)
+                            view.ledger.note(trial.number, decision.key, decision.parameters, decision.claim.round)
                         return decision
             time.sleep(pause)
             pause = min(2 * pause, longest)
@@ -303,7 +348,8 @@ class SearchSampler(BaseSampler):
             if state == TrialState.FAIL and not history.is_non_finite(trial):
                 return
             cost = view.ledger.cost_of(values[0] if state == TrialState.COMPLETE and values else None)
-            is_complete = view.engine.is_complete(Supposing(view.ledger, decision.key, cost))
+            losses = view.ledger.losses_of(trial, cost)
+            is_complete = view.engine.is_complete(Supposing(view.ledger, decision.key, cost, losses))
         if is_complete:
             _stop(study)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 from nas_fusion.history import Claim
@@ -21,6 +21,11 @@ class Key(NamedTuple):
 
     configuration: int
     parent: int = -1
+
+    @property
+    def is_control(self) -> bool:
+        """Whether it is a configuration trained on without a change, from its own weights."""
+        return self.configuration == self.parent
 
 
 def key_of(space: SearchSpace, configuration: Configuration, parent: Configuration | None, inherit: str) -> Key:
@@ -44,6 +49,9 @@ class Known(Protocol):
     def is_claimed(self, key: Key) -> bool:
         """Return whether somebody is evaluating it."""
 
+    def rounds(self) -> Mapping[Key, int]:
+        """Return what searches chose, with the round in which they did, the last one if there are several."""
+
     def settled(self) -> Iterable[Key]:
         """Return the keys that have a cost."""
 
@@ -54,6 +62,7 @@ class Supposing(NamedTuple):
     known: Known
     key: Key
     supposed: float
+    supposed_losses: tuple[float, ...] = ()
 
     def cost(self, key: Key) -> float | None:
         """Return the supposed cost for its key, what is known for others."""
@@ -61,13 +70,19 @@ class Supposing(NamedTuple):
         return self.supposed if found is None and key == self.key else found
 
     def losses(self, key: Key) -> tuple[float, ...]:
-        """Return the supposed cost for its key, what is known for others."""
+        """Return the supposed losses (else the supposed cost) for its key, what is known for others."""
         found = self.known.losses(key)
-        return found if found or key != self.key or math.isinf(self.supposed) else (self.supposed,)
+        if found or key != self.key or math.isinf(self.supposed):
+            return found
+        return self.supposed_losses or (self.supposed,)
 
     def is_claimed(self, key: Key) -> bool:
         """Return whether somebody is evaluating it."""
         return key != self.key and self.known.is_claimed(key)
+
+    def rounds(self) -> Mapping[Key, int]:
+        """Return what searches chose, with the round in which they did, the last one if there are several."""
+        return self.known.rounds()
 
     def settled(self) -> Iterable[Key]:
         """Return the keys that have a cost."""

@@ -1,4 +1,4 @@
-"""Enumeration of a space: every canonical configuration once, by index."""
+"""Enumeration of a space: every allowed configuration once, by index."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import math
 
 from nas_fusion.history import Claim
 from nas_fusion.samplers.engine import Engine, Key, Known, Move
-from nas_fusion.space import Configuration, SearchSpace
+from nas_fusion.samplers.moves import Moves
+from nas_fusion.space import Configuration
 
 
 class Enumeration(Engine):
@@ -16,12 +17,14 @@ class Enumeration(Engine):
     time however large the space and however long the history.
 
     Args:
-        space: What is enumerated.
-        inherit: With `parent` and `baseline`, weights come from the baseline, which is then evaluated before all others.
+        moves: What is enumerated.
+        inherit: With `parent` and `baseline`, weights come from the start (the baseline, unless something is forced), which is
+            then evaluated before all others.
     """
 
-    def __init__(self, space: SearchSpace, inherit: str) -> None:
-        self._space, self._inherit = space, inherit
+    def __init__(self, moves: Moves, inherit: str) -> None:
+        self._moves, self._space, self._inherit = moves, moves.space, inherit
+        self._start = self._space.index(moves.start)
         self._cursor = 0
         self._passed: list[Key] = []
 
@@ -29,13 +32,13 @@ class Enumeration(Engine):
         self._passed = [key for key in self._passed if known.cost(key) is None]
 
     def next_move(self, known: Known) -> Move | None:
-        for key in self._passed:
-            if not known.is_claimed(key):
-                return self._move(key)
-        while self._cursor < self._space.size and not self._waits_for_baseline(known):
+        for passed in self._passed:
+            if not known.is_claimed(passed):
+                return self._move(passed)
+        while self._cursor < self._moves.size and not self._waits_for_start(known):
             key = self._key(self._cursor)
             self._cursor += 1
-            if self._needs_none(key, known):
+            if key is None or known.cost(key) is not None:
                 continue
             self._passed.append(key)
             if not known.is_claimed(key):
@@ -43,8 +46,10 @@ class Enumeration(Engine):
         return None
 
     def is_complete(self, known: Known) -> bool:
-        rest = (self._key(index) for index in range(self._cursor, self._space.size))
-        return all(known.cost(key) is not None for key in self._passed) and all(self._needs_none(key, known) for key in rest)
+        rest = (self._key(position) for position in range(self._cursor, self._moves.size))
+        return all(known.cost(key) is not None for key in self._passed) and all(
+            key is None or known.cost(key) is not None for key in rest
+        )
 
     def path(self, known: Known) -> list[Configuration]:
         ranked = [(cost, key.configuration) for key in self.used(known) if not math.isinf(cost := _cost(known, key))]
@@ -53,31 +58,34 @@ class Enumeration(Engine):
         least = min(cost for cost, _ in ranked)
         tied = (self._space.configuration(index) for cost, index in sorted(ranked) if cost == least)
         best = min(tied, key=lambda configuration: len(self._space.active(configuration)))
-        return list(dict.fromkeys((self._space.baseline, best)))
+        return list(dict.fromkeys((self._moves.start, best)))
 
     def used(self, known: Known) -> list[Key]:
-        return sorted(key for key in known.settled() if key == self._key(key.configuration))
+        return sorted(
+            key
+            for key in known.settled()
+            if key == self._key_of(key.configuration) and self._moves.is_allowed(self._space.configuration(key.configuration))
+        )
 
-    def _key(self, index: int) -> Key:
-        return Key(index, 0 if self._inherit == "parent" and index > 0 else -1)
+    def _key(self, position: int) -> Key | None:
+        """Return the key of a position in the enumeration, `None` for what is not canonical."""
+        if not self._moves.is_restricted and not self._space.is_constrained:
+            return self._key_of(position)
+        configuration = self._moves.configuration(position)
+        return self._key_of(self._space.index(configuration)) if self._moves.is_allowed(configuration) else None
+
+    def _key_of(self, index: int) -> Key:
+        return Key(index, self._start if self._inherit == "parent" and index != self._start else -1)
 
     def _move(self, key: Key) -> Move:
-        baseline = self._space.baseline
-        if key.configuration == 0:
-            return Move(key, Claim(baseline, None, (), 0))
+        start = self._moves.start
+        if key.configuration == self._start:
+            return Move(key, Claim(start, None, (), 0))
         configuration = self._space.configuration(key.configuration)
-        return Move(key, Claim(configuration, baseline, () if self._inherit == "none" else (baseline,), 1))
+        return Move(key, Claim(configuration, start, () if self._inherit == "none" else (start,), 1))
 
-    def _needs_none(self, key: Key, known: Known) -> bool:
-        if known.cost(key) is not None:
-            return True
-        if not self._space.is_constrained:
-            return False
-        configuration = self._space.configuration(key.configuration)
-        return self._space.canonical(configuration) != configuration
-
-    def _waits_for_baseline(self, known: Known) -> bool:
-        return self._cursor > 0 and self._inherit != "none" and known.cost(self._key(0)) is None
+    def _waits_for_start(self, known: Known) -> bool:
+        return self._cursor > 0 and self._inherit != "none" and known.cost(self._key_of(self._start)) is None
 
 
 def _cost(known: Known, key: Key) -> float:

@@ -17,6 +17,8 @@ class ExhaustiveSampler(SearchSampler):
     Args:
         space: A search space, or a mapping of parameters to choices, the first of which means off.
         inherit: `"parent"` and `"baseline"` (here the same) or `"none"`; `None` for the space's own rule.
+        forced: Choices that every configuration has; the enumeration then begins with these alone instead of the baseline.
+        groups: Lists of parameters that are switched together, each with the same choices: on with the same one, off together.
         max_retries: How often a failed configuration is repeated before it is skipped.
         seed: Of the generator for parameters that are not the space's.
 
@@ -31,8 +33,8 @@ class ExhaustiveSampler(SearchSampler):
     """
 
     def _engine(self) -> Engine:
-        return Enumeration(self.space, self.inherit)
+        return Enumeration(self.moves, self.inherit)
 
     @property
     def max_evaluations(self) -> int:
-        return sum(1 for _ in self.space.configurations()) if self.space.is_constrained else self.space.size
+        return sum(1 for _ in self.moves.configurations()) if self.space.is_constrained else self.moves.size

@@ -1,49 +1,64 @@
-"""Search through the lattice of configurations in rounds of forward moves: a pure function of space, history and rule.
+"""Search through the lattice of configurations in rounds: a pure function of what is known, a rule and a policy.
 
-Round 0 evaluates the baseline. Round t evaluates every forward move of the survivors of round t-1; the best of them survive.
-With one survivor this is SFSA (arXiv 2505.02467, section III.D), otherwise beam search.
+The policy says what the first round evaluates, and what the next one does after a finished round. Everything else is the same
+for every search in rounds: what is evaluated next, speculation on rounds to come, the path, and what was used.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections import ChainMap
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, TypeVar
 
 from nas_fusion.history import Claim
+from nas_fusion.samplers.acceptance import Acceptance
 from nas_fusion.samplers.engine import Engine, Key, Known, Move, key_of
-from nas_fusion.space import Configuration, SearchSpace
+from nas_fusion.samplers.moves import Moves
+from nas_fusion.space import Configuration
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What a search in rounds is told.
+    """What every search in rounds is told.
 
     Attributes:
-        width: Survivors of a round, at least 1.
-        tolerance: How much better than the best so far a round's best must be, at least 0.
-        patience: Rounds in a row without improvement after which the search ends, at least 1.
+        patience: Rounds in a row without improvement after which the search ends, at least 1; `None` for no such end.
         inherit: Where weights come from: `parent`, `baseline` or `none`.
         speculate: Whether to begin the next round where it can be guessed, when all of a round is being evaluated.
+        acceptance: When a loss is an improvement, and what is selected in the end.
+        control: Whether a move must also improve on its parent trained on without a new module.
     """
 
-    width: int = 1
-    tolerance: float = 0.0
-    patience: int = 1
+    patience: int | None = 1
     inherit: str = "none"
     speculate: bool = True
+    acceptance: Acceptance = field(default_factory=Acceptance)
+    control: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("width", "patience"):
-            if not isinstance(getattr(self, name), int):
-                raise ValueError(f"`{name}` must be a whole number, but got {getattr(self, name)}.")
-        for name, least in (("width", 1), ("patience", 1), ("tolerance", 0)):
-            if not getattr(self, name) >= least or math.isinf(getattr(self, name)):
-                raise ValueError(f"`{name}` must be a finite number of at least {least}, but got {getattr(self, name)}.")
+        if self.patience is not None:
+            check_count("patience", self.patience)
+        if self.control and self.inherit != "parent":
+            raise ValueError(f'`control` must go with inherit="parent", but got {self.inherit!r}.')
+
+
+def check_count(name: str, count: int) -> int:
+    """Return a number if it is whole and at least 1.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    if type(count) is not int or count < 1:
+        raise ValueError(f"`{name}` must be a whole number of at least 1, but got {count}.")
+    return count
 
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """A configuration with the way the search came to it."""
+    """A configuration with the way the search came to it. A control is its own parent's configuration once more."""
 
     configuration: Configuration
     parent: Node | None
@@ -52,7 +67,19 @@ class Node:
     @property
     def ancestors(self) -> tuple[Configuration, ...]:
         """Configurations on the way, the root first, the parent last."""
-        return () if self.parent is None else (*self.parent.ancestors, self.parent.configuration)
+        way, node = [], self.parent
+        while node is not None:
+            way.append(node.configuration)
+            node = node.parent
+        return tuple(reversed(way))
+
+    @property
+    def root(self) -> Node:
+        """Where the way began."""
+        node = self
+        while node.parent is not None:
+            node = node.parent
+        return node
 
 
 @dataclass(frozen=True)
@@ -62,144 +89,267 @@ class Front:
     Attributes:
         round: The round to evaluate.
         candidates: What the round evaluates; empty if the search is complete.
-        best: The best node of the finished rounds.
-        best_cost: Its cost, infinite if nothing had a finite one.
-        stale: Rounds since it was found.
-        behind: The nodes of the finished rounds.
+        controls: What the round evaluates beside them: their parents, trained on without a new module.
+        best: The best of the finished rounds: what is accepted.
+        incumbent: What the next round must improve on: the best, in a search from the other end the best on its way from there.
+        stale: Rounds since the incumbent was found.
     """
 
     round: int
     candidates: tuple[Node, ...]
+    controls: tuple[Node, ...] = ()
     best: Node | None = None
-    best_cost: float = math.inf
+    incumbent: Node | None = None
     stale: int = 0
-    behind: tuple[Node, ...] = ()
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """All that the round evaluates."""
+        return self.candidates + self.controls
 
 
-def start(space: SearchSpace, rule: Rule) -> Front:
-    """Return the front before the first evaluation: the baseline."""
-    return Front(0, (_node(space, space.baseline, None, rule),))
+FrontT = TypeVar("FrontT", bound=Front)
+Met = MutableMapping[int, Node]
+"""The first node of each configuration that the search has come to, by the configuration's index."""
 
 
-def advance(space: SearchSpace, front: Front, known: Known, rule: Rule) -> Front:
-    """Return the front after as many finished rounds as are known."""
-    while front.candidates and all(known.cost(node.key) is not None for node in front.candidates):
-        front = _finish_round(space, front, known, rule)
-    return front
+class Policy(ABC):
+    """Which rounds a search consists of: a pure function.
 
-
-def next_node(space: SearchSpace, front: Front, known: Known, rule: Rule) -> tuple[int, Node] | None:
-    """Return the next node to evaluate, with its round: the first one free of this round, or else of a likely next round."""
-    node = _first_free(front.candidates, known)
-    if node is not None:
-        return front.round, node
-    if not rule.speculate or not front.candidates:
-        return None
-    node = _first_free(_expand(space, _likely_survivors(space, front, known, rule), rule), known)
-    return None if node is None else (front.round + 1, node)
-
-
-def max_evaluations(space: SearchSpace, width: int) -> int:
-    """Return the largest number of evaluations that a search of a width can ask for.
-
-    In round t no more than `width` survivors move at the points they have left, and no more than all configurations with t
-    active points (an elementary symmetric polynomial of the numbers of modules) can be met.
+    Args:
+        moves: What is searched.
+        rule: What every search in rounds is told.
+        opening: What is evaluated first, one a round, the root first. The search goes on from the last one, whatever its cost,
+            and never comes back to the root.
     """
-    modules = sorted((len(choices) - 1 for choices in space.parameters.values()), reverse=True)
-    at_level = [1] + [0] * len(modules)
-    for n in modules:
-        at_level = [a + n * b for a, b in zip(at_level, [0, *at_level], strict=False)]
-    m = len(modules)
-    rounds = (min(at_level[t], (width if t > 1 else 1) * sum(modules[: m - t + 1])) for t in range(1, m + 1))
-    return 1 + sum(rounds)
+
+    def __init__(self, moves: Moves, rule: Rule, opening: Sequence[Configuration]) -> None:
+        self.moves, self.rule, self.opening = moves, rule, tuple(dict.fromkeys(opening))
+
+    @property
+    @abstractmethod
+    def max_evaluations(self) -> int:
+        """The largest number of evaluations that the search can ask for."""
+
+    @abstractmethod
+    def begun(self, front: Front, node: Node, met: Met) -> Front:
+        """Return the front of the first round after the opening, whose last node is given. `met` must not be changed."""
+
+    @abstractmethod
+    def continued(self, front: Front, known: Known, met: Met) -> Front:
+        """Return the front after a finished round behind the opening. `met` must not be changed."""
+
+    def first(self) -> Front:
+        """Return the front before the first evaluation."""
+        return Front(0, (self.node(self.opening[0], None),))
+
+    def following(self, front: Front, known: Known, met: Met) -> Front:
+        """Return the front after a finished round: everything of it is known."""
+        if not self.is_opening(front):
+            return self.continued(front, known, met)
+        (node,) = front.candidates
+        best = node if front.best is None or self.improves(node, front.best, known) else front.best
+        front = Front(front.round + 1, (), (), best, node)
+        if self.is_opening(front):
+            return replace(front, candidates=(self.node(self.opening[front.round], node),))
+        return self.begun(front, node, met)
+
+    def likely(self, front: Front, known: Known, met: Met) -> Front:
+        """Return the front after a round of which not everything is known, as if what is unknown turned out worthless."""
+        return self.following(front, Worthless(known), met)
+
+    def is_opening(self, front: Front) -> bool:
+        """Return whether a round belongs to the opening."""
+        return front.round < len(self.opening)
+
+    def is_over(self, front: Front) -> bool:
+        """Return whether patience has come to its end."""
+        return self.rule.patience is not None and front.stale >= self.rule.patience
+
+    def judged(self, front: FrontT, node: Node | None, known: Known) -> FrontT:
+        """Return the front with the best, the incumbent and how stale it is after a round with this result."""
+        if node is None or not self.beats_control(node, known):
+            return replace(front, stale=front.stale + 1)
+        is_better = self.improves(node, front.incumbent, known)
+        return replace(
+            front,
+            best=node if self.improves(node, front.best, known) else front.best,
+            incumbent=node if is_better else front.incumbent,
+            stale=0 if is_better else front.stale + 1,
+        )
+
+    def node(self, configuration: Configuration, parent: Node | None) -> Node:
+        """Return the node of a configuration that is reached from a parent, `None` for a root."""
+        before = None if parent is None else parent.configuration
+        return Node(configuration, parent, key_of(self.moves.space, configuration, before, self.rule.inherit))
+
+    def steps(self, node: Node, *, forward: bool) -> list[Configuration]:
+        """Return what is one move from a node, except for the root."""
+        step = self.moves.forward if forward else self.moves.backward
+        return [configuration for configuration in step(node.configuration) if configuration != self.opening[0]]
+
+    def controls(self, candidates: Iterable[Node]) -> tuple[Node, ...]:
+        """Return the candidates' parents trained on, if the rule asks for it."""
+        parents = dict.fromkeys(node.parent for node in candidates if self.rule.control)
+        return tuple(_control(parent) for parent in parents if parent is not None)
+
+    def improves(self, node: Node, incumbent: Node | None, known: Known) -> bool:
+        """Return whether a node is an improvement; where nothing more is demanded, fewer modules at the same cost are one."""
+        cost, least = cost_of(node, known), cost_of(incumbent, known)
+        if incumbent is None or math.isinf(least) or math.isinf(cost):
+            return cost < least
+        if cost == least and self.rule.acceptance == _PLAIN:
+            return self._n_active(node) < self._n_active(incumbent)
+        acceptance = self.rule.acceptance
+        return cost < least and acceptance.improves(known.losses(node.key), known.losses(incumbent.key))
+
+    def beats_control(self, node: Node, known: Known) -> bool:
+        """Return whether a node improves on its parent trained on without a new module, if the rule asks for it."""
+        if not self.rule.control or node.parent is None:
+            return True
+        return self.improves(node, _control(node.parent), known)
+
+    def ranked(self, nodes: tuple[Node, ...], known: Known) -> list[Node]:
+        """Return the nodes of known finite cost, the best first; ties by fewer active modules, then by index."""
+        finite = [node for node in nodes if not math.isinf(cost_of(node, known))]
+        return sorted(finite, key=lambda node: (cost_of(node, known), self._n_active(node), node.key.configuration))
+
+    def results(self, front: Front, known: Known) -> list[Node]:
+        """Return a round's candidates, ranked; those that do not beat their control come after those that do."""
+        return sorted(self.ranked(front.candidates, known), key=lambda node: not self.beats_control(node, known))
+
+    def _n_active(self, node: Node) -> int:
+        return len(self.moves.space.active(node.configuration))
+
+
+_PLAIN = Acceptance()
 
 
 class Lattice(Engine):
     """The engine that remembers which rounds are over."""
 
-    def __init__(self, space: SearchSpace, rule: Rule) -> None:
-        self._space, self._rule = space, rule
-        self._front = start(space, rule)
+    def __init__(self, policy: Policy) -> None:
+        self._policy, self._rule = policy, policy.rule
+        self.front = policy.first()
+        self._behind: list[Node] = []  # all of the finished rounds
+        self._met: Met = {node.key.configuration: node for node in self.front.candidates}
+        self._cursor = 0  # how many of the round are known, counted from its first
 
     def refresh(self, known: Known) -> None:
-        self._front = advance(self._space, self._front, known, self._rule)
+        while self.front.candidates:
+            nodes = self.front.nodes
+            while self._cursor < len(nodes) and known.cost(nodes[self._cursor].key) is not None:
+                self._cursor += 1
+            if self._cursor < len(nodes):
+                return
+            self._behind += nodes
+            self.front, self._cursor = _meet(self._policy.following(self.front, known, self._met), self._met), 0
 
     def next_move(self, known: Known) -> Move | None:
-        found = next_node(self._space, self._front, known, self._rule)
-        if found is None:
-            return None
-        round_, node = found
+        node = _first_free(self.front.nodes[self._cursor :], known)
+        if node is not None:
+            return self._move(node, self.front.round)
+        for front in self._likely_fronts(known):
+            node = _first_free(tuple(n for n in front.nodes if self._is_ready(n, known)), known)
+            if node is not None:
+                return self._move(node, front.round)
+        return None
+
+    def is_complete(self, known: Known) -> bool:
+        front, met = self.front, ChainMap({}, self._met)
+        while front.candidates and all(known.cost(node.key) is not None for node in front.nodes):
+            front = _meet(self._policy.following(front, known, met), met)
+        return not front.candidates
+
+    def path(self, known: Known) -> list[Configuration]:
+        selected = self._selected(known)
+        return [] if selected is None else [*selected.ancestors, selected.configuration]
+
+    def used(self, known: Known) -> list[Key]:
+        nodes = (*self._behind, *self.front.nodes)
+        return list(dict.fromkeys(node.key for node in nodes if known.cost(node.key) is not None))
+
+    def _likely_fronts(self, known: Known) -> Iterator[Front]:
+        """Yield the rounds to come as far as they can be guessed: each as if the unknown of the one before were worthless."""
+        front, met = self.front, ChainMap({}, self._met)
+        while self._rule.speculate and front.candidates:
+            front = _meet(self._policy.likely(front, known, met), met)
+            yield front
+
+    def _is_ready(self, node: Node, known: Known) -> bool:
+        """Return whether the weights that a node inherits are there, and of a lineage that the search has really come to.
+
+        The latter since a key names no more of the lineage than the parent.
+        """
+        if node.parent is None or self._rule.inherit == "none":
+            return True
+        if self._rule.inherit == "baseline":
+            return known.cost(node.root.key) is not None
+        return known.cost(node.parent.key) is not None and self._met.get(node.parent.key.configuration) is node.parent
+
+    def _move(self, node: Node, round_: int) -> Move:
         parent = None if node.parent is None else node.parent.configuration
         return Move(node.key, Claim(node.configuration, parent, self._lineage(node), round_))
 
-    def is_complete(self, known: Known) -> bool:
-        return not advance(self._space, self._front, known, self._rule).candidates
-
-    def path(self, known: Known) -> list[Configuration]:
-        best = self._front.best
-        return [] if best is None or math.isinf(self._front.best_cost) else [*best.ancestors, best.configuration]
-
-    def used(self, known: Known) -> list[Key]:
-        nodes = (*self._front.behind, *self._front.candidates)
-        return list(dict.fromkeys(node.key for node in nodes if known.cost(node.key) is not None))
-
     def _lineage(self, node: Node) -> tuple[Configuration, ...]:
-        return {"parent": node.ancestors, "baseline": node.ancestors[:1], "none": ()}[self._rule.inherit]
+        if self._rule.inherit == "none" or node.parent is None:
+            return ()
+        return node.ancestors if self._rule.inherit == "parent" else (node.root.configuration,)
+
+    def _selected(self, known: Known) -> Node | None:
+        """Return what is selected of the finished rounds, `None` if nothing finite is known."""
+        best = self.front.best
+        if best is None or math.isinf(cost_of(best, known)):
+            return None
+        others = {node.key: node for node in self._behind if not node.key.is_control and node.key != best.key}
+        order = [best, *self._policy.ranked(tuple(others.values()), known)]
+        sizes = [len(self._policy.moves.space.active(node.configuration)) for node in order]
+        return order[self._rule.acceptance.select([known.losses(node.key) for node in order], sizes)]
 
 
-def _node(space: SearchSpace, configuration: Configuration, parent: Node | None, rule: Rule) -> Node:
-    before = None if parent is None else parent.configuration
-    return Node(configuration, parent, key_of(space, configuration, before, rule.inherit))
+class Worthless(NamedTuple):
+    """What would be known if everything that is unknown turned out worthless."""
+
+    known: Known
+
+    def cost(self, key: Key) -> float:
+        """Return what is known, else infinity."""
+        cost = self.known.cost(key)
+        return math.inf if cost is None else cost
+
+    def losses(self, key: Key) -> tuple[float, ...]:
+        """Return what is known."""
+        return self.known.losses(key)
+
+    def is_claimed(self, key: Key) -> bool:
+        """Return whether somebody is evaluating it."""
+        return self.known.is_claimed(key)
+
+    def rounds(self) -> Mapping[Key, int]:
+        """Return what searches chose, with the round in which they did."""
+        return self.known.rounds()
+
+    def settled(self) -> Iterable[Key]:
+        """Return the keys that have a cost."""
+        return self.known.settled()
+
+
+def cost_of(node: Node | None, known: Known) -> float:
+    """Return the cost of a node, infinite for none and where nothing is known."""
+    cost = None if node is None else known.cost(node.key)
+    return math.inf if cost is None else cost
+
+
+def _meet(front: Front, met: Met) -> Front:
+    for node in front.candidates:
+        met.setdefault(node.key.configuration, node)
+    return front
+
+
+def _control(node: Node) -> Node:
+    """Return a node trained on without a new module."""
+    return Node(node.configuration, node, Key(node.key.configuration, node.key.configuration))
 
 
 def _first_free(nodes: tuple[Node, ...], known: Known) -> Node | None:
     return next((node for node in nodes if known.cost(node.key) is None and not known.is_claimed(node.key)), None)
-
-
-def _expand(space: SearchSpace, survivors: tuple[Node, ...], rule: Rule) -> tuple[Node, ...]:
-    """Return the moves of the survivors, better ones first: what two of them reach belongs to the better one."""
-    reached: dict[Configuration, Node] = {}
-    for survivor in survivors:
-        for configuration in space.forward_moves(survivor.configuration):
-            if configuration not in reached:
-                reached[configuration] = _node(space, configuration, survivor, rule)
-    return tuple(reached.values())
-
-
-def _ranked(space: SearchSpace, front: Front, known: Known) -> list[tuple[float, Node]]:
-    """Return the round's candidates of known finite cost, the best first; ties by fewer active modules, then by index."""
-    costs = ((known.cost(node.key), node) for node in front.candidates)
-    finite = [(cost, node) for cost, node in costs if cost is not None and not math.isinf(cost)]
-    return sorted(finite, key=lambda pair: (pair[0], len(space.active(pair[1].configuration)), pair[1].key.configuration))
-
-
-def _improves(ranked: list[tuple[float, Node]], front: Front, rule: Rule) -> bool:
-    return bool(ranked) and ranked[0][0] < front.best_cost - rule.tolerance
-
-
-def _finish_round(space: SearchSpace, front: Front, known: Known, rule: Rule) -> Front:
-    ranked = _ranked(space, front, known)
-    behind = front.behind + front.candidates
-    survivors = tuple(node for _, node in ranked[: rule.width])
-    if front.round == 0:  # the search goes on from the baseline even if nothing is known of its loss
-        best, best_cost, stale, survivors = front.candidates[0], ranked[0][0] if ranked else math.inf, 0, front.candidates
-    elif _improves(ranked, front, rule):
-        (best_cost, best), stale = ranked[0], 0
-    else:
-        assert front.best is not None
-        best, best_cost, stale = front.best, front.best_cost, front.stale + 1
-    candidates = () if stale >= rule.patience else _expand(space, survivors, rule)
-    return Front(front.round + 1, candidates, best, best_cost, stale, behind)
-
-
-def _likely_survivors(space: SearchSpace, front: Front, known: Known, rule: Rule) -> tuple[Node, ...]:
-    """Return those who would survive if no other candidate of the round were better than what is known.
-
-    A candidate that others may inherit from is only taken when it has been evaluated.
-    """
-    if front.round == 0:
-        return front.candidates if rule.inherit == "none" else ()
-    ranked = _ranked(space, front, known)
-    continues = _improves(ranked, front, rule) or front.stale + 1 < rule.patience
-    # If the round goes on only because of a candidate that is still unknown, that one takes a survivor's place.
-    return tuple(node for _, node in ranked[: rule.width if continues else rule.width - 1])

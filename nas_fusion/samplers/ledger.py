@@ -40,10 +40,20 @@ class Ledger:
         inherit: With `parent`, an evaluation is known by its configuration and its parent.
         max_retries: A configuration that failed more often is skipped.
         direction: With `MAXIMIZE`, costs are negated values.
+        root: Where the search begins: the parent of what no search came to. `None` for the baseline.
     """
 
-    def __init__(self, space: SearchSpace, *, inherit: str, max_retries: int, direction: StudyDirection) -> None:
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        inherit: str,
+        max_retries: int,
+        direction: StudyDirection,
+        root: Configuration | None = None,
+    ) -> None:
         self._space, self._inherit, self._max_retries = space, inherit, max_retries
+        self._root = space.baseline if root is None else root
         self._sign = -1.0 if direction == StudyDirection.MAXIMIZE else 1.0
         self._first_id: int | None = None
         self.revision = 0  # grows when something that was known has changed
@@ -59,6 +69,7 @@ class Ledger:
         self._claims: dict[Key, list[int]] = {}
         self._pending: dict[int, float] = {}  # number to when it was first seen running without a claim
         self._asked: dict[int, tuple[Key, dict[str, Any]]] = {}  # what this ledger's owner asked for
+        self._rounds: dict[Key, int] = {}
         self.evaluated: list[int] = []
         self.surplus: list[int] = []
 
@@ -74,13 +85,15 @@ class Ledger:
     def losses(self, key: Key) -> tuple[float, ...]:
         """Return what the cost is the mean of, the cost alone where no more was written, nothing for an infinite cost."""
         outcome = self._outcomes.get(key)
-        if outcome is None or outcome.is_worthless:
-            return ()
-        return tuple(self._sign * loss for loss in outcome.losses) or (outcome.cost,)
+        return () if outcome is None or outcome.is_worthless else outcome.losses or (outcome.cost,)
 
     def is_claimed(self, key: Key) -> bool:
         """Return whether a living process evaluates it, or a trial waits for that."""
         return key in self._claims
+
+    def rounds(self) -> Mapping[Key, int]:
+        """Return what searches chose, with the round in which they did, the last one if there are several."""
+        return self._rounds
 
     def settled(self) -> Iterable[Key]:
         """Return the keys that have a cost."""
@@ -92,6 +105,10 @@ class Ledger:
     def cost_of(self, value: float | None) -> float:
         """Return what is minimised for a trial's value: infinite for none, or one that is not finite."""
         return math.inf if value is None or not math.isfinite(value) else self._sign * value
+
+    def losses_of(self, trial: FrozenTrial, cost: float) -> tuple[float, ...]:
+        """Return what is minimised for the losses of a trial: nothing if its cost is infinite or nothing was written."""
+        return () if math.isinf(cost) else tuple(self._sign * loss for loss in history.losses_of(trial))
 
     def number(self, key: Key) -> int | None:
         """Return the number of the trial whose value counts for a key."""
@@ -115,9 +132,10 @@ class Ledger:
         """Return whether another trial than this one claims a key or has settled it."""
         return key in self._outcomes or any(other != number for other in self._claims.get(key, ()))
 
-    def note(self, number: int, key: Key, parameters: dict[str, Any]) -> None:
+    def note(self, number: int, key: Key, parameters: dict[str, Any], round_: int | None) -> None:
         """Remember what a trial was asked for, which saves working it out when it ends."""
         self._asked[number] = key, parameters
+        self._note_round(key, round_)
 
     def read(self, storage: BaseStorage, study_id: int, *, below: int | None = None) -> None:
         """Take in what has happened since the last reading.
@@ -196,7 +214,7 @@ class Ledger:
 
     def _settle(self, trial: FrozenTrial, key: Key) -> None:
         cost = self.cost_of(trial.value if trial.state == TrialState.COMPLETE else None)
-        outcome = _Outcome(math.isinf(cost), trial.number, cost, history.losses_of(trial))
+        outcome = _Outcome(math.isinf(cost), trial.number, cost, self.losses_of(trial, cost))
         known = self._outcomes.get(key)
         self.evaluated.append(trial.number)
         if known is None or outcome < known:
@@ -216,12 +234,18 @@ class Ledger:
         """Return what a trial was to evaluate by its claim, or else by the parameters that it was enqueued with."""
         claim = history.claim_of(trial)
         if claim is not None and claim.configuration is not None:
-            return self._key(claim.configuration, claim)
+            key = self._key(claim.configuration, claim)
+            self._note_round(key, claim.round)
+            return key
         return (
             None
             if trial.state.is_finished()
             else self._key({**trial.system_attrs.get("fixed_params", {}), **trial.params}, claim)
         )
+
+    def _note_round(self, key: Key | None, round_: int | None) -> None:
+        if key is not None and round_ is not None:
+            self._rounds[key] = max(round_, self._rounds.get(key, 0))
 
     def _key(self, choices: Mapping[str, Any], claim: history.Claim | None) -> Key | None:
         configuration = history.configuration_of(choices, self._space)
@@ -229,9 +253,9 @@ class Ledger:
             return None
         if claim is not None and claim.configuration == configuration:
             return key_of(self._space, configuration, claim.parent, self._inherit)
-        return key_of(self._space, configuration, default_parent(self._space, configuration), self._inherit)
+        return key_of(self._space, configuration, default_parent(self._root, configuration), self._inherit)
 
 
-def default_parent(space: SearchSpace, configuration: Configuration) -> Configuration | None:
-    """Return the parent of what no search came to: the baseline, `None` for the baseline itself."""
-    return None if configuration == space.baseline else space.baseline
+def default_parent(root: Configuration, configuration: Configuration) -> Configuration | None:
+    """Return the parent of what no search came to: where the search begins, `None` for that itself."""
+    return None if configuration == root else root

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import optuna
 
-from nas_fusion.samplers import BeamSampler, ExhaustiveSampler, SearchSampler, SFSASampler
+from nas_fusion.samplers import (
+    BackwardSampler,
+    BeamSampler,
+    ExhaustiveSampler,
+    FloatingSampler,
+    SearchSampler,
+    SFSASampler,
+)
 from nas_fusion.space import Configuration, SearchSpace
 
 # A decoy (2) that greedy search takes, and a synergy ({1, 3}) behind two points that look poor alone.
@@ -29,10 +36,33 @@ PLANTED = {
     (2, 3, 4): 0.55,
     (1, 2, 3, 4): 0.35,
 }
-SAMPLERS: list[Callable[..., SearchSampler]] = [SFSASampler, BeamSampler, ExhaustiveSampler]
+
+
+def floating_backward(space: SearchSpace | Mapping[str, Sequence[str]], **options: object) -> FloatingSampler:
+    return FloatingSampler(space, direction="backward", **options)  # type: ignore[arg-type]
+
+
+UPWARDS: list[Callable[..., SearchSampler]] = [SFSASampler, BeamSampler, ExhaustiveSampler]
+"""Those that evaluate the single points after the baseline, and stop where the lattice does not get better."""
+SAMPLERS: list[Callable[..., SearchSampler]] = [*UPWARDS, BackwardSampler, FloatingSampler, floating_backward]
 # What each of them needs and finds there.
-EVALUATIONS = {SFSASampler: 8, BeamSampler: 13, ExhaustiveSampler: 16}
-PATHS = {SFSASampler: [(), (2,)], BeamSampler: [(), (1,), (1, 3)], ExhaustiveSampler: [(), (1, 3)]}
+EVALUATIONS = {
+    SFSASampler: 8,
+    BeamSampler: 13,
+    BackwardSampler: 11,
+    FloatingSampler: 16,
+    floating_backward: 12,
+    ExhaustiveSampler: 16,
+}
+_DOWN: list[tuple[int, ...]] = [(), (1, 2, 3, 4), (1, 3, 4), (1, 3)]
+PATHS = {
+    SFSASampler: [(), (2,)],
+    BeamSampler: [(), (1,), (1, 3)],
+    BackwardSampler: _DOWN,
+    FloatingSampler: [(), (2,), (1, 2), (1, 2, 3), (1, 3)],
+    floating_backward: _DOWN,
+    ExhaustiveSampler: [(), (1, 3)],
+}
 
 
 def choices(m: int, modules: Iterable[str] = ("mmtm",)) -> dict[str, list[str]]:

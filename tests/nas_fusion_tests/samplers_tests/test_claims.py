@@ -13,7 +13,7 @@ import pytest
 
 from nas_fusion import history
 from nas_fusion.samplers import BeamSampler, SearchSampler, SFSASampler, _base, ledger
-from tests.nas_fusion_tests.samplers_tests.landscapes import SAMPLERS, choices, planted, points
+from tests.nas_fusion_tests.samplers_tests.landscapes import UPWARDS, choices, planted, points
 from tests.nas_fusion_tests.samplers_tests.studies import SPACE, claimed, sqlite, tell
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -35,7 +35,7 @@ def test_several_asks_get_different_configurations() -> None:
 
 
 @pytest.mark.parametrize("inherit", ["parent", "baseline"])
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", UPWARDS)
 def test_nothing_inherits_from_what_is_not_trained(sampler: Callable[..., SearchSampler], inherit: str) -> None:
     study = optuna.create_study(sampler=sampler(choices(4), inherit=inherit))
     first, second = study.ask(), study.ask()

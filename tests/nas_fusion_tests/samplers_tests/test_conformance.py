@@ -8,7 +8,7 @@ import pytest
 from optuna.samplers import BaseSampler
 from optuna.testing.pytest_samplers import BasicSamplerTestCase, RelativeSamplerTestCase, SingleOnlySamplerTestCase
 
-from nas_fusion.samplers import BeamSampler, ExhaustiveSampler, SFSASampler
+from nas_fusion.samplers import BackwardSampler, BeamSampler, ExhaustiveSampler, SFSASampler
 from tests.nas_fusion_tests.samplers_tests.landscapes import choices
 
 
@@ -26,6 +26,12 @@ class TestBeamSampler(_Suites):
     @pytest.fixture
     def sampler(self) -> Callable[[], BaseSampler]:
         return lambda: BeamSampler(choices(3), width=2, seed=0)
+
+
+class TestBackwardSampler(_Suites):
+    @pytest.fixture
+    def sampler(self) -> Callable[[], BaseSampler]:
+        return lambda: BackwardSampler(choices(3), seed=0)
 
 
 class TestExhaustiveSampler(_Suites):

@@ -112,7 +112,7 @@ def test_an_unknown_option(name: str) -> None:
 
 
 def test_an_option_out_of_range() -> None:
-    with pytest.raises(ValueError, match="`width` must be a finite number of at least 1, but got 0"):
+    with pytest.raises(ValueError, match="`width` must be a whole number of at least 1, but got 0"):
         load_sampler("beam", SPACE, width=0)
 
 

@@ -17,7 +17,15 @@ from optuna.trial import TrialState
 from nas_fusion import history
 from nas_fusion.process import Process
 from nas_fusion.samplers import BeamSampler, ExhaustiveSampler, SearchSampler, SFSASampler, _base, ledger
-from tests.nas_fusion_tests.samplers_tests.landscapes import PATHS, SAMPLERS, choices, planted, points, run
+from tests.nas_fusion_tests.samplers_tests.landscapes import (
+    PATHS,
+    SAMPLERS,
+    UPWARDS,
+    choices,
+    planted,
+    points,
+    run,
+)
 from tests.nas_fusion_tests.samplers_tests.studies import SPACE, claimed, ended, journal, sqlite
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -64,7 +72,7 @@ def _work(folder: Path, make: Callable[[Path], BaseStorage], sampler: SearchSamp
 
 
 @pytest.mark.parametrize("inherit", ["none", "parent"])
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", UPWARDS)
 @pytest.mark.parametrize("make", [sqlite, journal])
 def test_four_processes_come_to_the_serial_result(
     tmp_path: Path,
@@ -148,7 +156,7 @@ def test_killed_and_started_again(
     assert made.state(study).skipped == ()
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", UPWARDS)
 def test_a_dead_claim_is_free_at_once_without_being_failed(tmp_path: Path, sampler: Callable[..., SearchSampler]) -> None:
     optuna.create_study(study_name="shared", storage=sqlite(tmp_path))
     args = (tmp_path, sqlite, sampler(choices(4)), "in training", 0)

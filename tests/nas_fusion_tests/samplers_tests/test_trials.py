@@ -17,6 +17,7 @@ from tests.nas_fusion_tests.samplers_tests.landscapes import (
     PATHS,
     PLANTED,
     SAMPLERS,
+    UPWARDS,
     choices,
     planted,
     points,
@@ -26,7 +27,7 @@ from tests.nas_fusion_tests.samplers_tests.landscapes import (
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", UPWARDS)
 def test_failures_are_repeated(sampler: Callable[..., SearchSampler]) -> None:
     made = sampler(choices(4))
     failures = {(2,): 2, (): 1, (1, 2): 1}
@@ -48,7 +49,7 @@ def test_failures_are_repeated(sampler: Callable[..., SearchSampler]) -> None:
 
 
 @pytest.mark.parametrize("before_suggesting", [True, False])
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", UPWARDS)
 def test_what_fails_too_often_is_skipped_with_a_warning(sampler: Callable[..., SearchSampler], before_suggesting: bool) -> None:
     made = sampler(choices(4), max_retries=1)
 
@@ -72,7 +73,7 @@ def test_what_fails_too_often_is_skipped_with_a_warning(sampler: Callable[..., S
         assert sampler(choices(4), max_retries=1).state(study) == state  # another process comes to the same
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", UPWARDS)
 @pytest.mark.parametrize("end", ["pruned", "inf", "-inf", "marked"])
 def test_pruned_and_non_finite_are_not_better_and_not_repeated(sampler: Callable[..., SearchSampler], end: str) -> None:
     made = sampler(choices(4))
@@ -144,8 +145,10 @@ def test_enqueued_configurations_are_not_evaluated_again(sampler: Callable[..., 
         made.space.complete({"layer2": "mmtm"}), made.space.baseline, () if inherit == "none" else (made.space.baseline,)
     )
     assert claims[1] == history.Claim()
-    assert sum(points(t.params) == (2,) for t in study.trials) == 1 + (points(study.trials[1].params) == (2,))
-    assert 0 in made.state(study).used
+    repeated = 1 + (points(study.trials[1].params) == (2,))
+    if sampler in UPWARDS:
+        assert sum(points(t.params) == (2,) for t in study.trials) == repeated
+        assert 0 in made.state(study).used
 
 
 def test_a_waiting_trial_counts_as_a_claim() -> None:

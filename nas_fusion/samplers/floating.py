@@ -1,0 +1,69 @@
+"""Floating search in the lattice of configurations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Unpack
+
+from nas_fusion.samplers.floating_rounds import FloatingRounds
+from nas_fusion.samplers.lattice import Policy
+from nas_fusion.samplers.lattice_sampler import LatticeOptions, LatticeSampler
+from nas_fusion.space import SearchSpace
+
+DIRECTIONS = ("forward", "backward")
+
+
+class FloatingSampler(LatticeSampler):
+    """Floating search: after each step along, steps back as long as they find a better set of their size.
+
+    Forward (SFFS): the baseline A_0 is evaluated first. A step along activates the point (with the module) that is best, *also
+    if that is worse than what was before*. Then points other than that one are switched off, one at a time the best, as long as
+    what remains is better than the best set of the same size so far. So the search goes through all sizes, up to everything on,
+    and corrects itself on its way; a form that stops at the first size without improvement would be trapped like greedy search
+    (see `patience`). Backward (SBFS) is its mirror image: it begins with everything on, as `BackwardSampler` does, steps along
+    by switching off and steps back by switching on. Selected is the best of all that it went through.
+
+    The size is the number of active points (a group counts as one). To exchange one module for another, a step back takes the
+    one off, and the next step along may put the other in; in the backward search, a step back may put another module in the
+    place of the one just switched off. Each configuration is evaluated at most once, from the parent from which the search
+    first came to it: where weights are inherited, too, it never costs more than exhaustive search.
+
+    Source: Pudil, Novovicova & Kittler, Floating search methods in feature selection, Pattern Recognition Letters 15 (1994).
+    mlxtend's `SequentialFeatureSelector(floating=True)` demands of a step back that it also improves on the larger set (in the
+    backward direction: the smaller one) that it is taken from. For a criterion that grows with every feature that would forbid
+    all of them, so Pudil's rule is ours; `strict=True` takes mlxtend's steps. It never looks at the empty set, nor do we again
+    after the beginning.
+
+    Args:
+        space: A search space, or a mapping of parameters to choices, the first of which means off.
+        direction: `"forward"` or `"backward"`.
+        strict: Whether a step back must also improve on what it is taken from, as in mlxtend.
+        **options: Those of `LatticeSampler`; `patience` counts steps along and is `None` here by default: all sizes.
+
+    Raises:
+        ValueError: If an option is out of its range.
+
+    Example:
+        >>> sampler = FloatingSampler({f"layer{i}": ["none", "mmtm"] for i in (1, 2, 3, 4)})
+        >>> study = optuna.create_study(sampler=sampler)
+        >>> study.optimize(objective)
+        >>> sampler.path(study)
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace | Mapping[str, Sequence[str]],
+        *,
+        direction: str = "forward",
+        strict: bool = False,
+        **options: Unpack[LatticeOptions],
+    ) -> None:
+        if direction not in DIRECTIONS:
+            raise ValueError(f"`direction` must be one of {', '.join(DIRECTIONS)}, but got {direction!r}.")
+        self._is_forward, self._strict = direction == "forward", strict
+        options.setdefault("patience", None)
+        super().__init__(space, **options)
+
+    def _make_policy(self) -> Policy:
+        opening = self._forward_opening() if self._is_forward else self._backward_opening()
+        return FloatingRounds(self.moves, self._rule, opening, forward=self._is_forward, strict=self._strict)

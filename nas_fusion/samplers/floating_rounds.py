@@ -1,0 +1,112 @@
+"""The rounds of floating search: a step along, then steps back as long as they find a better set of their size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from nas_fusion.samplers.engine import Known
+from nas_fusion.samplers.lattice import Front, Met, Node, Policy, Rule, cost_of
+from nas_fusion.samplers.moves import Moves
+from nas_fusion.space import Configuration
+
+
+@dataclass(frozen=True)
+class FloatingFront(Front):
+    """Where a floating search stands between two rounds.
+
+    Attributes:
+        current: What the round's moves start from.
+        barred: If the round looks for a step back, the choices that the last step along changed: they do not come back.
+        records: The best node of each size that the search has gone through.
+    """
+
+    current: Node | None = None
+    barred: Mapping[str, str] | None = None
+    records: Mapping[int, Node] = field(default_factory=dict)
+
+
+class FloatingRounds(Policy):
+    """Goes along in one direction by the best move, whatever its cost, and steps back after each such move.
+
+    Each configuration has one node: where the search comes to one again, what is known of it counts.
+
+    Source: Pudil, Novovicova and Kittler, Floating search methods in feature selection, Pattern Recognition Letters 15 (1994).
+
+    Args:
+        moves: What is searched.
+        rule: What every search in rounds is told. Patience counts steps along.
+        opening: What is evaluated first, see `Policy`.
+        forward: Whether moves along switch on, not off.
+        strict: Whether a step back must also improve on what it is taken from.
+    """
+
+    def __init__(
+        self, moves: Moves, rule: Rule, opening: Sequence[Configuration], *, forward: bool = True, strict: bool = False
+    ) -> None:
+        super().__init__(moves, rule, opening)
+        self._forward, self._strict = forward, strict
+
+    @property
+    def max_evaluations(self) -> int:
+        return self.moves.size * (1 + self.rule.control)
+
+    def begun(self, front: Front, node: Node, met: Met) -> Front:
+        records = {self._size(node): node}
+        opened = FloatingFront(front.round, (), (), front.best, front.incumbent, front.stale, node, records=records)
+        return self._along(opened, node, met)
+
+    def continued(self, front: Front, known: Known, met: Met) -> Front:
+        assert isinstance(front, FloatingFront) and front.current is not None, "Should not reach."
+        current = front.current
+        result = next(iter(self.results(front, known)), None)
+        front = replace(front, round=front.round + 1, candidates=(), controls=())
+        if front.barred is None:
+            judged = self.judged(front, result, known)
+            if result is None or self.is_over(judged):
+                return judged
+            old, new = current.configuration, result.configuration
+            barred = {parameter: choice for parameter, choice in old.items() if choice != new[parameter]}
+            return self._back(self._recorded(judged, result, known), result, barred, met)
+        if result is None or not self._is_worth_it(front, result, known):
+            return self._along(front, current, met)
+        judged = self.judged(front, result, known)
+        judged = replace(judged, stale=min(judged.stale, front.stale))
+        return self._back(self._recorded(judged, result, known), result, front.barred, met)
+
+    def _is_worth_it(self, front: FloatingFront, node: Node, known: Known) -> bool:
+        """Return whether a step back is taken; where its size is new there is only what it is taken from to compare with."""
+        record = front.records.get(self._size(node), front.current)
+        return (
+            self.improves(node, record, known)
+            and self.beats_control(node, known)
+            and (not self._strict or self.improves(node, front.current, known))
+        )
+
+    def _recorded(self, front: FloatingFront, node: Node, known: Known) -> FloatingFront:
+        record = front.records.get(self._size(node))
+        if record is not None and cost_of(record, known) <= cost_of(node, known):
+            return front
+        return replace(front, records={**front.records, self._size(node): node})
+
+    def _along(self, front: FloatingFront, current: Node, met: Met) -> FloatingFront:
+        steps = self.steps(current, forward=self._forward)
+        return self._expanded(replace(front, current=current, barred=None), steps, met)
+
+    def _back(self, front: FloatingFront, current: Node, barred: Mapping[str, str], met: Met) -> FloatingFront:
+        steps = [
+            step
+            for step in self.steps(current, forward=not self._forward)
+            if all(step[parameter] != choice for parameter, choice in barred.items())
+        ]
+        if not steps:
+            return self._along(front, current, met)
+        return self._expanded(replace(front, current=current, barred=barred), steps, met)
+
+    def _expanded(self, front: FloatingFront, steps: Sequence[Configuration], met: Met) -> FloatingFront:
+        nodes = (self.node(configuration, front.current) for configuration in steps)
+        candidates = tuple(met.get(node.key.configuration, node) for node in nodes)
+        return replace(front, candidates=candidates, controls=self.controls(candidates))
+
+    def _size(self, node: Node) -> int:
+        return self.moves.n_active(node.configuration)
