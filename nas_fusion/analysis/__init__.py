@@ -1,7 +1,7 @@
 """Analysis: comparisons as tables, landscapes, paired statistics and a diagnosis in words. No torch here."""
 
 from nas_fusion.analysis.anova import ParameterEffects, shapley_effects
-from nas_fusion.analysis.arms import BASELINE, Arm, Comparison
+from nas_fusion.analysis.arms import BASELINE, Arm, Comparison, Unfinished
 from nas_fusion.analysis.bootstrap import Estimate, bootstrap_scores
 from nas_fusion.analysis.diagnosis import diagnose
 from nas_fusion.analysis.families import FAMILIES, noisy, synergy_landscape
@@ -26,6 +26,7 @@ __all__ = [
     "PairedDifference",
     "ParameterEffects",
     "PointValues",
+    "Unfinished",
     "bootstrap_scores",
     "chance_of_acceptance",
     "cheapest",

@@ -7,6 +7,7 @@ from nas_fusion.analysis.arms import Arm, Comparison
 from nas_fusion.analysis.diagnosis_of_cohort import above_or_below_floors, noisy_modality
 from nas_fusion.analysis.diagnosis_of_folds import folds_disagree
 from nas_fusion.analysis.diagnosis_of_search import how_far_from_optimum
+from nas_fusion.analysis.diagnosis_of_shortening import what_was_cut
 from nas_fusion.analysis.findings import Finding
 from nas_fusion.analysis.gain import NEGLIGIBLE, Gain, gain_of
 from nas_fusion.analysis.naming import chosen_in_words, in_words
@@ -17,7 +18,8 @@ def diagnose(comparison: Comparison) -> list[Finding]:
     """Return what a reader should know of a comparison, the verdict first: does cross-modal fusion pay?
 
     The verdict is that of the first search. The failure signatures follow: late fusion wins, one modality is much noisier,
-    losses beyond the provable floors, folds that disagree, a greedy search that is trapped.
+    losses beyond the provable floors, folds that disagree, what shortened a search and what it cut, a greedy search that is
+    trapped.
 
     Raises:
         ValueError: If the comparison holds no search.
@@ -28,6 +30,8 @@ def diagnose(comparison: Comparison) -> list[Finding]:
     found = [_verdict(comparison, arm)]
     for family in (_against_late_fusion, above_or_below_floors, noisy_modality, folds_disagree):
         found += family(comparison, arm)
+    for search in comparison.searches:
+        found += what_was_cut(comparison, search)
     for search in comparison.searches:
         found += how_far_from_optimum(comparison, search)
     return found + _what_is_not_known(comparison)

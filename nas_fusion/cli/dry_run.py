@@ -29,10 +29,11 @@ def _cost(request: Request, samplers: Sequence[str]) -> dict[str, Any]:
     step = laboratory.worker.estimate(largest)
     trainings = _most_trainings(request, samplers)
     epochs = laboratory.epochs(largest)
-    seconds = trainings * laboratory.n_folds * epochs * step.seconds_per_epoch / len(request.devices)
+    seconds = trainings * laboratory.n_folds * laboratory.spec.seeds * epochs * step.seconds_per_epoch / len(request.devices)
     return {
         "largest_number_of_trainings": trainings,
         "folds": laboratory.n_folds,
+        "seeds": laboratory.spec.seeds,
         "epochs_of_a_training": epochs,
         "workers": len(request.devices),
         "device": str(laboratory.worker.device),

@@ -73,6 +73,35 @@ Folds = Annotated[
 Epochs = Annotated[int | None, typer.Option("--epochs", help="Epochs of each training; default: the space's.")]
 Trials = Annotated[int | None, typer.Option("--trials", help="Evaluations of a sampler that has no own end.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of initialisation, data order and sampler.")]
+Seeds = Annotated[int, typer.Option("--seeds", metavar="N", help="Trainings of each fold, each with a seed of its own.")]
+Accept = Annotated[
+    str | None,
+    typer.Option(
+        "--accept",
+        metavar="RULE",
+        help="What counts as an improvement: best (the lower mean), one_se (fewest modules within one standard error of the "
+        "best) or paired (significant by a paired test over folds).",
+    ),
+]
+Control = Annotated[
+    bool,
+    typer.Option("--control", help="A move must also beat its parent trained on without a new module for the same budget."),
+]
+Racing = Annotated[
+    float | None,
+    typer.Option(
+        "--racing",
+        metavar="P",
+        help="Shortens the search: a candidate that is worse at level P stops before its last fold (needs 4 folds at 0.1).",
+    ),
+]
+Halving = Annotated[
+    bool,
+    typer.Option("--halving", help="Shortens the search: after 1, 2, 4, ... folds only the better half of a round goes on."),
+]
+NoSpeculate = Annotated[
+    bool, typer.Option("--no-speculate", help="Wait for the round to end rather than begin the likely next one.")
+]
 Device = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda[:i]", help="Where to train.")]
 Workers = Annotated[int | None, typer.Option("--workers", help="Worker processes; default: one a GPU, else one a core.")]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the results.")]
@@ -101,6 +130,12 @@ class StudyOptions:
     epochs: Epochs = None
     trials: Trials = None
     seed: Seed = 0
+    seeds: Seeds = 1
+    accept: Accept = None
+    control: Control = False
+    racing: Racing = None
+    halving: Halving = False
+    no_speculate: NoSpeculate = False
     device: Device = "auto"
     workers: Workers = None
     out: Out = Path("nas-fusion-results")
@@ -157,6 +192,9 @@ def command_line(command: str, options: StudyOptions, **more: str) -> str:
         if field.name in ("space", "json", "dry_run") or value == _default(field):
             continue
         option = hints[field.name].__metadata__[0].default  # typer takes the first name for it
+        if value is True:
+            words.append(option)
+            continue
         for item in value if isinstance(value, list) else [value]:
             words += [option, str(item)]
     return shlex.join(words)

@@ -9,7 +9,16 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from nas_fusion.study.progress import EpochDone, EvaluationDone, EvaluationFailed, Event, Listener, PhaseStarted, RankingDone
+from nas_fusion.study.progress import (
+    EpochDone,
+    EvaluationDone,
+    EvaluationFailed,
+    EvaluationPruned,
+    Event,
+    Listener,
+    PhaseStarted,
+    RankingDone,
+)
 
 
 @contextlib.contextmanager
@@ -33,6 +42,8 @@ def _sentence(event: Event) -> str:
             return f"  worker {worker}: {label}: validation loss {value:.4f}" + ("" if trained else " (known already)")
         case EvaluationFailed(worker, label, message):
             return f"  worker {worker}: {label} failed: {message}"
+        case EvaluationPruned(worker, label, message):
+            return f"  worker {worker}: {label} ended early: {message}"
         case RankingDone(worker, label, probability, epochs):
             return f"  worker {worker}: supernet trained, {epochs} epochs: most probable is {label} ({probability:.2f})"
 
@@ -62,9 +73,9 @@ class _Bars:
                     self._workers[worker] = self._progress.add_task("", total=None)
                 text = f"  worker {worker}: {label}, fold {fold + 1}, loss {loss:.3f}; epoch"
                 self._progress.update(self._workers[worker], description=text, completed=epoch, total=epochs)
-            case EvaluationDone() | EvaluationFailed() | RankingDone():
+            case EvaluationDone() | EvaluationPruned() | EvaluationFailed() | RankingDone():
                 self._progress.console.print(_sentence(event), highlight=False, markup=False)
-                if self._phase is not None and isinstance(event, EvaluationDone):
+                if self._phase is not None and isinstance(event, EvaluationDone | EvaluationPruned):
                     self._progress.advance(self._phase)
 
     def _start(self, title: str, total: int | None) -> None:

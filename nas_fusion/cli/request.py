@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,6 +59,7 @@ def requested(options: StudyOptions, samplers: Sequence[str], command: str) -> R
     from nas_fusion.cohorts import load_cohort
     from nas_fusion.study.budget import max_evaluations
     from nas_fusion.study.laboratory import Laboratory, split_digest
+    from nas_fusion.study.shortening import arm_specs
     from nas_fusion.study.spec import StudySpec
     from nas_fusion.study.storage import open_storage
     from nas_fusion.study.workers import devices_of_workers
@@ -66,7 +67,7 @@ def requested(options: StudyOptions, samplers: Sequence[str], command: str) -> R
     _check_numbers(options)
     _check_words(options)
     typed, source_options = key_values("--set", options.space_options), _source_options(options)
-    sampler_options = key_values("--sampler-set", options.sampler_options)
+    sampler_options = _sampler_options(options, samplers)
     out = results_folder(options.out)
     artifacts, url = artifacts_url(options.artifacts, out), storage_url(options.storage, out)
     storage = open_storage(url)
@@ -84,13 +85,16 @@ def requested(options: StudyOptions, samplers: Sequence[str], command: str) -> R
         inherit=options.inherit or space.inherit,
         plan={} if options.epochs is None else {"epochs": options.epochs, "inherited_epochs": None},
         seed=options.seed,
+        seeds=options.seeds,
+        racing=options.racing,
+        halving=options.halving,
         device=options.device,
         artifacts=artifacts,
         command=command,
     )
     laboratory = Laboratory(spec, space, cohort)
     _check_startable(laboratory)
-    specs = {name: spec.replace(sampler=name, sampler_options=taken_by(name, sampler_options, samplers)) for name in samplers}
+    specs = arm_specs(spec, laboratory, samplers, sampler_options, called="--sampler-set")
     for each in specs.values():
         max_evaluations(each, laboratory.sampler(each), space)
     return Request(laboratory, storage, url, out, devices_of_workers(options.device, options.workers, most=space.size), specs)
@@ -138,6 +142,7 @@ def _check_numbers(options: StudyOptions) -> None:
         ("--trials", options.trials, 1, None),
         ("--folds", options.folds, 1, None),
         ("--seed", options.seed, 0, 2**32 - 1),
+        ("--seeds", options.seeds, 1, 1000),
     ):
         at_least(option, value, least, most)
 
@@ -154,6 +159,27 @@ def _source_options(options: StudyOptions) -> dict[str, Any]:
     for name, value in named.items():
         if value is not None and typed.setdefault(name, value) is not value:
             raise ValueError(f"`--{name}` must be given once, but `--cohort-set {name}=` says it too.")
+    return typed
+
+
+def _sampler_options(options: StudyOptions, samplers: Sequence[str]) -> dict[str, Any]:
+    """Return the options of the samplers: those with an option of their own, and those of `--sampler-set`."""
+    from nas_fusion.samplers.options import options_of
+
+    typed = key_values("--sampler-set", options.sampler_options)
+    named = {
+        "accept": ("--accept", options.accept),
+        "control": ("--control", options.control or None),
+        "speculate": ("--no-speculate", False if options.no_speculate else None),
+    }
+    for name, (option, value) in named.items():
+        if value is None:
+            continue
+        if name in typed:
+            raise ValueError(f"`{option}` must be given once, but `--sampler-set {name}=` says it too.")
+        if not any(name in options_of(sampler) for sampler in samplers):
+            raise ValueError(f"`{option}` must go with a sampler that has it, but {', '.join(samplers)} has no {name!r}.")
+        typed[name] = value
     return typed
 
 
@@ -174,26 +200,3 @@ def _space(options: StudyOptions, typed: dict[str, Any], source: str) -> SearchS
             f"`--set` must give options of the space {options.space!r} ({', '.join(known)}), but got {unknown[0]!r}."
         )
     return load_space(options.space, **typed)
-
-
-def taken_by(sampler: str, options: Mapping[str, Any], samplers: Sequence[str]) -> dict[str, Any]:
-    """Return those of some sampler options that a sampler takes.
-
-    Raises:
-        ValueError: If no sampler of the command takes an option.
-    """
-    taken = {name: _parameters(name) for name in samplers}
-    for option in options:
-        if not any(option in parameters for parameters in taken.values()):
-            known = sorted(set().union(*taken.values()))
-            raise ValueError(
-                f"`--sampler-set` must give options of {', '.join(samplers)} ({', '.join(known)}), but got {option!r}."
-            )
-    return {option: value for option, value in options.items() if option in taken[sampler]}
-
-
-def _parameters(sampler: str) -> set[str]:
-    if sampler not in plugins.names("samplers"):
-        return set()
-    own = {"self", "space", "seed", "inherit"}
-    return set(inspect.signature(plugins.load("samplers", sampler)).parameters) - own

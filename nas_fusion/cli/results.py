@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from nas_fusion.cli.output import print_table
 
 if TYPE_CHECKING:
-    from nas_fusion.analysis import Arm, Comparison
+    from nas_fusion.analysis import Arm, Comparison, Unfinished
+    from nas_fusion.record import Evaluation
     from nas_fusion.space import Configuration, SearchSpace
 
     Scores: TypeAlias = dict[str, dict[str, list[float]] | None]
@@ -29,16 +30,26 @@ def written_report(comparison: Comparison, out: Path, name: str) -> Path:
 def print_search(comparison: Comparison, report: Path) -> None:
     """Print each evaluation that the search used, what it selected, the diagnosis in words, and where the report is."""
     arm, space = comparison.arms[0], comparison.space
-    steps = {configuration: step for step, configuration in enumerate(arm.path)}
+    steps: dict[Configuration | None, int] = {configuration: step for step, configuration in enumerate(arm.path)}
     rows = [
         [
             _points(evaluation.configuration, space),
             _points(parent, space),
-            evaluation.value,
+            _with_error(evaluation.value, evaluation.standard_error),
             int(evaluation.cost.get("epochs", 0)),
-            f"step {steps[evaluation.configuration]}" if evaluation.configuration in steps else "",
+            _remark(evaluation, steps),
         ]
         for evaluation, parent in zip(arm.evaluations, arm.parents, strict=True)
+    ]
+    rows += [
+        [
+            _points(each.configuration, space),
+            _points(each.parent, space),
+            None,
+            int(each.cost.get("epochs", 0)),
+            f"{each.reason} (trial {each.trial})",
+        ]
+        for each in arm.unfinished
     ]
     print_table(["configuration", "grown from", "validation loss", "epochs", "accepted"], rows)
     assert arm.best is not None
@@ -103,10 +114,23 @@ def _outcome_json(arm: Arm, comparison: Comparison) -> dict[str, Any]:
         "best": _active(arm.best, space),
         "value": arm.value,
         "baseline_value": _baseline_value(comparison, arm),
-        "evaluations": len(arm.evaluations),
+        "evaluations": arm.n_evaluations,
+        "shortened": list(arm.shortened),
+        "unfinished": [_unfinished_json(each, space) for each in arm.unfinished],
+        "standard_error": None if arm.chosen is None else arm.chosen.standard_error,
         "trained": arm.trained,
         "reused": arm.reused,
         "in_vain": arm.in_vain,
+    }
+
+
+def _unfinished_json(each: Unfinished, space: SearchSpace) -> dict[str, Any]:
+    return {
+        "trial": each.trial,
+        "configuration": space.active(each.configuration),
+        "reason": each.reason,
+        "losses": list(each.losses),
+        **each.cost,
     }
 
 
@@ -137,6 +161,17 @@ def test_scores(comparison: Comparison) -> Scores:
         else {score: [float(table.loc[arm.name, f"test_{score}{end}"]) for end in ends] for score in SCORES}
         for arm in comparison.arms
     }
+
+
+def _with_error(value: float, error: float) -> str:
+    return f"{value:.3f}" if math.isnan(error) else f"{value:.3f} ± {error:.3f}"
+
+
+def _remark(evaluation: Evaluation, steps: Mapping[Configuration | None, int]) -> str:
+    """Return what became of an evaluation: which step it was, or that it was a control."""
+    if evaluation.is_control:
+        return "control"
+    return f"step {steps[evaluation.configuration]}" if evaluation.configuration in steps else ""
 
 
 def _points(configuration: Configuration | None, space: SearchSpace) -> str:

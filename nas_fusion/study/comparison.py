@@ -15,6 +15,7 @@ from nas_fusion.study.jobs import ConfigurationJob, Job, ReferenceJob, StudyJob
 from nas_fusion.study.laboratory import Laboratory, split_digest
 from nas_fusion.study.outcome import chosen, last_error, summarise
 from nas_fusion.study.progress import Listener, PhaseStarted, WorkFailed, silent
+from nas_fusion.study.shortening import arm_specs
 from nas_fusion.study.spec import StudySpec, load_study, open_study
 from nas_fusion.study.workers import Crew, Solo
 
@@ -37,6 +38,10 @@ def compare(
     inherit: str | None = None,
     plan: Mapping[str, Any] | None = None,
     seed: int = 0,
+    seeds: int = 1,
+    sampler_options: Mapping[str, Any] | None = None,
+    racing: float | None = None,
+    halving: bool = False,
     device: str = "auto",
     trials: int | None = None,
     storage: BaseStorage | str | None = None,
@@ -55,6 +60,12 @@ def compare(
         inherit: Where a candidate's weights come from, `None` for the space's rule.
         plan: Overrides of the training plan, such as `{"epochs": 5}`.
         seed: Of initialisation, data order and samplers.
+        seeds: Training seeds of each fold; a value is the mean over folds and seeds.
+        sampler_options: Options of the samplers, such as `{"accept": "paired"}`, each for those that take it.
+        racing: Shortens the searches that work in rounds, which are then no longer exact: level of the tests by which a
+            candidate that cannot win its round any more is ended before its last fold, see `nas_fusion.pruners`.
+        halving: Shortens them, too: whether candidates that are not in the better half of their round after 1, 2, 4, ... folds
+            (or epochs, of a single training) are ended.
         device: `auto`, `cpu`, `cuda` or `cuda:1`.
         trials: Evaluations of samplers that have no end of their own.
         storage: Optuna storage or its URL for the studies, `None` for this process's memory.
@@ -79,6 +90,9 @@ def compare(
         inherit=inherit or space.inherit,
         plan=dict(plan or {}),
         seed=seed,
+        seeds=seeds,
+        racing=racing,
+        halving=halving,
         device=device,
         trials=trials,
         artifacts=str(artifacts),
@@ -86,10 +100,10 @@ def compare(
     laboratory = Laboratory(spec, space, cohort)
     studies = InMemoryStorage() if storage is None else open_storage(storage) if isinstance(storage, str) else storage
     names = arm_names(study or space.name, samplers)
-    for sampler in samplers:
-        laboratory.sampler(spec.replace(sampler=sampler))  # what is wrong with one is no reason to run the others first
+    # What is wrong with one is no reason to run the others first.
+    specs = arm_specs(spec, laboratory, samplers, sampler_options or {}, called="sampler_options")
     for sampler, name in names.items():
-        open_study(spec.replace(sampler=sampler), studies, name)
+        open_study(specs[sampler], studies, name)
     crew = Solo(laboratory, studies, listener)
     return run_comparison(laboratory, studies, list(names.values()), crew, listener=listener)
 

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from nas_fusion.analysis.naming import points
 from nas_fusion.samplers import load_sampler
 from nas_fusion.study.ranking import check_rankable
+from nas_fusion.study.shortening import pruner_of
 from nas_fusion.study.spec import StudySpec
 
 if TYPE_CHECKING:
+    from optuna.pruners import BasePruner
     from optuna.samplers import BaseSampler
 
     from nas_fusion.cohorts import Cohort, Splits
@@ -53,6 +55,7 @@ class Laboratory:
             plan=spec.plan,
             inherit=spec.inherit,
             seed=spec.seed,
+            seeds=spec.seeds,
             device=spec.device,
         )
 
@@ -81,6 +84,10 @@ class Laboratory:
         )
         check_rankable(sampler, self.space)
         return sampler
+
+    def pruner(self, spec: StudySpec) -> BasePruner:
+        """Return the pruner of a specification: none, unless it is shortened."""
+        return pruner_of(spec, self)
 
 
 def prepare(spec: StudySpec) -> Laboratory:

@@ -7,19 +7,21 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, TrialState
 
 from nas_fusion import history
-from nas_fusion.analysis import BASELINE, Arm, Comparison, Landscape, search_title
+from nas_fusion.analysis import BASELINE, Arm, Comparison, Landscape, Unfinished, search_title
 from nas_fusion.samplers import state_of
 from nas_fusion.study.budget import outlook
 from nas_fusion.study.final_test import keys_of, known_test
 from nas_fusion.study.laboratory import Laboratory
+from nas_fusion.study.shortening import shortenings
 from nas_fusion.study.spec import StudySpec, load_study
 
 if TYPE_CHECKING:
     from nas_fusion.evaluation import Reference
     from nas_fusion.record import Evaluation, Predictions
-    from nas_fusion.space import Configuration
+    from nas_fusion.space import Configuration, SearchSpace
 
 AUDITOR = "exhaustive"  # the arm that evaluates every configuration by one rule: its evaluations are the landscape
 
@@ -62,7 +64,7 @@ def summarise(laboratory: Laboratory, storage: BaseStorage, studies: Sequence[st
         command=command or spec.command,
         landscape=landscape,
         landscape_inherit=None if landscape is None else ("none" if spec.inherit == "none" else "baseline"),
-        trained_for_search=len(searched),
+        trained_for_search=len(searched) + sum(each.was_trained for search in searches for each in search.arm.unfinished),
         trained_for_audit=len(audit - searched),
         trained_in_vain=len(in_vain - searched - audit),
         settings=laboratory.worker.description(),
@@ -127,11 +129,12 @@ def _search(laboratory: Laboratory, storage: BaseStorage, name: str) -> _Search:
         raise ValueError(f"`study` must have at least one finished evaluation, but {name!r} has none yet.")
     every = [evaluation for evaluation in read.values() if evaluation is not None]
     best = _evaluation_of(state.best, [evaluation for _, evaluation in used])
+    unfinished = tuple(found for number in state.used if (found := _unfinished(trials[number], space)) is not None)
     ranking = history.ranking_of(study) or {"trained": (), "cost": {}}
     trained = sum(evaluation.trained or evaluation.key in ranking["trained"] for evaluation in every)
     arm = Arm(
         name=spec.sampler,
-        title=search_title(spec.sampler),
+        title=search_title(spec.sampler) + (" (shortened)" if shortenings(spec) else ""),
         value=best.value,
         validation=_predictions(laboratory, best),
         evaluations=tuple(evaluation for _, evaluation in used),
@@ -139,10 +142,12 @@ def _search(laboratory: Laboratory, storage: BaseStorage, name: str) -> _Search:
         path=tuple(state.path),
         best=state.best,
         parents=tuple(history.parent_of(trial) for trial, _ in used),
-        trained=trained,
+        trained=trained + sum(each.was_trained for each in unfinished),
         reused=len(every) - trained,
         in_vain=len(state.in_vain),
         supernet=ranking["cost"],
+        unfinished=unfinished,
+        shortened=shortenings(spec),
     )
     keys = frozenset(evaluation.key for _, evaluation in used)
     in_vain = frozenset(evaluation.key for evaluation in every) - keys
@@ -150,8 +155,23 @@ def _search(laboratory: Laboratory, storage: BaseStorage, name: str) -> _Search:
 
 
 def _evaluation_of(configuration: Configuration, evaluations: Sequence[Evaluation]) -> Evaluation:
-    """Return the best evaluation of a configuration; two survivors of a beam may both have led to it."""
-    return min((e for e in evaluations if e.configuration == configuration), key=lambda e: e.value)
+    """Return the best evaluation of a configuration, no control; two survivors of a beam may both have led to it."""
+    return min((e for e in evaluations if e.configuration == configuration and not e.is_control), key=lambda e: e.value)
+
+
+def _unfinished(trial: FrozenTrial, space: SearchSpace) -> Unfinished | None:
+    """Return what is known of a trial that ended without a value, `None` for any other."""
+    configuration = history.configuration_of(trial.params, space)
+    if trial.state == TrialState.COMPLETE or configuration is None:
+        return None
+    return Unfinished(
+        trial=trial.number,
+        configuration=configuration,
+        parent=history.parent_of(trial),
+        reason="not finite" if history.is_non_finite(trial) else "pruned",
+        losses=history.losses_of(trial),
+        cost=history.spent_of(trial),
+    )
 
 
 def _references(laboratory: Laboratory) -> Iterator[Arm]:
@@ -210,7 +230,7 @@ def _landscape(searches: Sequence[_Search], laboratory: Laboratory) -> Landscape
 
 def _on_landscape(arm: Arm, landscape: Landscape | None, laboratory: Laboratory) -> Arm:
     size = sum(1 for _ in laboratory.space.configurations())
-    arm = replace(arm, share_of_exhaustive=len(arm.evaluations) / size)
+    arm = replace(arm, share_of_exhaustive=arm.n_evaluations / size)
     if landscape is None or arm.best is None:
         return arm
     return replace(arm, landscape_value=landscape.losses[arm.best], regret=landscape.regret(arm.best))

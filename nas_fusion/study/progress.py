@@ -74,6 +74,21 @@ class EvaluationFailed:
 
 
 @dataclass(frozen=True)
+class EvaluationPruned:
+    """An evaluation was ended early, because the search is shortened.
+
+    Attributes:
+        worker: Index of the worker process.
+        label: What was evaluated.
+        message: After what.
+    """
+
+    worker: int
+    label: str
+    message: str
+
+
+@dataclass(frozen=True)
 class RankingDone:
     """A study has its ranking of configurations.
 
@@ -94,7 +109,7 @@ class WorkFailed(RuntimeError):
     """Work that cannot go on though nobody asked for anything wrong: every model fails, or processes die again and again."""
 
 
-Event: TypeAlias = PhaseStarted | EpochDone | EvaluationDone | EvaluationFailed | RankingDone
+Event: TypeAlias = PhaseStarted | EpochDone | EvaluationDone | EvaluationFailed | EvaluationPruned | RankingDone
 Listener: TypeAlias = Callable[[Event], None]
 
 

@@ -12,7 +12,7 @@ from optuna.trial import Trial, TrialState
 
 from nas_fusion import history
 from nas_fusion.study.budget import outlook
-from nas_fusion.study.progress import EpochDone, EvaluationDone, EvaluationFailed, Listener
+from nas_fusion.study.progress import EpochDone, EvaluationDone, EvaluationFailed, EvaluationPruned, Listener
 from nas_fusion.study.ranking import ensure_ranking
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def search(study: optuna.Study, spec: StudySpec, laboratory: Laboratory, listene
         listener: Is told each epoch, evaluation and failure.
         worker: Index of this worker, for the listener.
     """
-    study.sampler = laboratory.sampler(spec)
+    study.sampler, study.pruner = laboratory.sampler(spec), laboratory.pruner(spec)
     ensure_ranking(study, laboratory, listener, worker=worker)
     while True:
         history.fail_dead_trials(study)
@@ -68,7 +68,8 @@ def _evaluate(study: optuna.Study, trial: Trial, laboratory: Laboratory, listene
         configuration = laboratory.space.suggest(trial)
         label, epochs = laboratory.label(configuration), laboratory.epochs(configuration)
         value = laboratory.worker(trial, on_epoch=on_epoch)
-    except optuna.TrialPruned:
+    except optuna.TrialPruned as reason:
+        listener(EvaluationPruned(worker, label, str(reason)))
         return _tell(study, trial, TrialState.PRUNED)
     except Exception as error:  # noqa: BLE001  # a model may fail in any way; the search goes on without it
         message = f"{type(error).__name__}: {error}"

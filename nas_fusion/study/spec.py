@@ -12,6 +12,7 @@ import optuna
 from optuna.storages import BaseStorage
 
 from nas_fusion import history
+from nas_fusion.pruners import least_folds
 from nas_fusion.space import check_inherit
 
 # What may change between two runs of one study: none of it changes a number.
@@ -33,6 +34,9 @@ class StudySpec:
         inherit: `parent`, `baseline` or `none`.
         plan: Overrides of every stage's training plan, such as `{"epochs": 5}`.
         seed: Of initialisation, data order and sampler.
+        seeds: Training seeds of each fold.
+        racing: Level of the tests by which a candidate of a round is ended before its last fold, `None` for no racing.
+        halving: Whether candidates that are not in the better half of their round after 1, 2, 4, ... folds are ended.
         device: `auto`, `cpu`, `cuda` or `cuda:1`.
         artifacts: Folder or URL of the store.
         fingerprint: Of the cohort.
@@ -52,6 +56,9 @@ class StudySpec:
     inherit: str = "parent"
     plan: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
+    seeds: int = 1
+    racing: float | None = None
+    halving: bool = False
     device: str = "auto"
     artifacts: str = ""
     command: str = ""
@@ -60,6 +67,12 @@ class StudySpec:
         check_inherit(self.inherit)
         if self.trials is not None and self.trials < 1:
             raise ValueError(f"`trials` must be at least 1, but got {self.trials}.")
+        if self.seeds < 1:
+            raise ValueError(f"`seeds` must be at least 1, but got {self.seeds}.")
+        if self.racing is not None:
+            least_folds(self.racing)
+            if self.halving:
+                raise ValueError("`racing` and `halving` must not be given together: an Optuna study has one pruner.")
 
     def to_json(self) -> dict[str, Any]:
         """Return the specification as a JSON-compatible mapping."""
