@@ -9,7 +9,7 @@ from typing import Protocol, cast, runtime_checkable
 
 import torch
 from torch import nn
-from torch.optim import Adam
+from torch.optim import SGD
 
 from nas_fusion.cohorts.drawing import SplitPlan, divide
 from nas_fusion.evaluation.batches import flipped_batch, shuffled, sizes
@@ -18,7 +18,7 @@ from nas_fusion.evaluation.optimisation import build_optimiser, build_schedule
 from nas_fusion.evaluation.stage import Stage
 from nas_fusion.evaluation.training import FoldData, freeze, parts
 
-_BETAS = (0.5, 0.999)  # of the architecture's Adam: arXiv 1806.09055, section 3.1
+_MOMENTUM = 0.5  # of the architecture's steps, as the first of the betas in arXiv 1806.09055, section 3.1
 
 
 @runtime_checkable
@@ -47,9 +47,10 @@ class SupernetPlan:
         held_out: Share of the training subjects on whom the architecture learns and the weights do not, in (0, 1).
         hot: Temperature of the gates as the architecture begins to learn, above 0.
         cold: Temperature at the end, above 0; it falls exponentially.
-        learning_rate: Of the architecture's Adam, above 0.
-        entropy: Weight of the gates' mean entropy in the architecture's loss at the end, at least 0; it grows linearly from 0,
-            so that the gates decide.
+        gain: How far the architecture's steps together move a logit for each nat of slope, above 0.
+        price: What an open point must save, in nats, to stay open: its weight in the architecture's loss, at least 0.
+        entropy: Weight of the entropy of each point's choice in the architecture's loss at the end, at least 0; it grows
+            linearly from 0, so that the gates decide.
 
     Raises:
         ValueError: If a field is out of its range.
@@ -60,12 +61,14 @@ class SupernetPlan:
     held_out: float = 0.3
     hot: float = 1.0
     cold: float = 0.2
-    learning_rate: float = 0.05
-    entropy: float = 0.1
+    gain: float = 40.0
+    price: float = 0.01
+    entropy: float = 0.05
 
     def __post_init__(self) -> None:
-        for name in ("length", "hot", "cold", "learning_rate"):
+        for name in ("length", "hot", "cold", "gain"):
             self._check(name, above=0)
+        self._check("price", least=0)
         self._check("entropy", least=0)
         self._check("warm_up", least=0, below=1)
         self._check("held_out", above=0, below=1)
@@ -121,8 +124,10 @@ def train_supernet(
 ) -> TrainedSupernet:
     """Train a supernet on the training subjects of a fold; its validation subjects are not looked at.
 
-    Weights learn by the stage's optimiser from one part of the training subjects, the architecture by Adam from the other, in
-    turns, each with freshly drawn gates (first order: the weights are taken for constant while the architecture learns).
+    Weights learn by the stage's optimiser from one part of the training subjects, the architecture by gradient descent from the
+    other, in turns, each with freshly drawn gates (first order: the weights are taken for constant while the architecture
+    learns). Not by Adam, as in DARTS: it gives every logit steps of the same size, so that points without an effect drift as
+    far as those with one, and chance decides; plain descent moves a logit in proportion to what its point saves.
     Where the memory of a device does not suffice, training begins again with batches divided into twice as many parts.
 
     Args:
@@ -179,7 +184,8 @@ class _Training:
         weights = [parameter for parameter in freeze(self.model, stage) if id(parameter) not in kept]
         self.weights = build_optimiser(weights, stage.plan)
         self.schedule = build_schedule(self.weights, replace(stage.plan, epochs=self.epochs), self.steps)
-        self.architecture = Adam(self.logits, lr=plan.learning_rate, betas=_BETAS)
+        slowed = plan.gain * (1 - _MOMENTUM) / (self.steps * (self.epochs - self.warm_up))
+        self.architecture = SGD(self.logits, lr=slowed, momentum=_MOMENTUM)
         self.generator = torch.Generator().manual_seed(seed)
         self.batches = _endless(self.held_out, stage.plan.batch_size, self.generator)
         self.samples = 0
@@ -214,14 +220,16 @@ class _Training:
             torch.autograd.backward(loss)
             summed += loss.detach()
         if optimiser is self.architecture:
-            torch.autograd.backward(self.plan.entropy * begun * self._entropy())
+            torch.autograd.backward(self._penalty(begun))
         optimiser.step()
         self.samples += len(index)
         return summed
 
-    def _entropy(self) -> torch.Tensor:
-        entropies = [-(logits.softmax(0) * logits.log_softmax(0)).sum() for logits in self.logits]
-        return torch.stack(entropies).mean()
+    def _penalty(self, begun: float) -> torch.Tensor:
+        """Return the price of what is open and the weighted entropy of what is undecided, summed over the points."""
+        opened = torch.stack([1 - logits.softmax(0)[0] for logits in self.logits])
+        entropy = torch.stack([-(logits.softmax(0) * logits.log_softmax(0)).sum() for logits in self.logits])
+        return (self.plan.price * opened + self.plan.entropy * begun * entropy).sum()
 
     def _probabilities(self) -> dict[str, tuple[float, ...]]:
         found = {name: logits.detach().double().cpu().softmax(0) for name, logits in self.supernet.architecture.items()}

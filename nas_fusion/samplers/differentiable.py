@@ -13,7 +13,6 @@ from optuna.trial import FrozenTrial
 from nas_fusion import history
 from nas_fusion.samplers._base import SearchSampler, _Decision, _View
 from nas_fusion.samplers.engine import Engine
-from nas_fusion.samplers.moves import Moves
 from nas_fusion.samplers.shortlist import Shortlist
 from nas_fusion.space import SearchSpace
 
@@ -59,20 +58,19 @@ class DifferentiableSampler(SearchSampler):
         max_retries: int = 2,
         seed: int | None = None,
     ) -> None:
-        super().__init__(space, inherit=inherit, max_retries=max_retries, seed=seed)
+        super().__init__(space, inherit=inherit, forced=forced, groups=groups, max_retries=max_retries, seed=seed)
         if type(k) is not int or k < 1:
             raise ValueError(f"`k` must be a whole number of at least 1, but got {k!r}.")
         if length is not None and not 0 < length < math.inf:
             raise ValueError(f"`length` must be a finite number above 0, but got {length!r}.")
         self.k, self.length = k, length
-        self._moves = Moves(self.space, forced, groups)
 
     def _engine(self) -> Engine:
-        return Shortlist(self._moves, self.inherit, self.k)
+        return Shortlist(self.moves, self.inherit, self.k)
 
     @property
     def max_evaluations(self) -> int:
-        return min(1 + self.k, self._moves.size)
+        return min(1 + self.k, self.moves.size)
 
     def needs_ranking(self, study: Study) -> bool:
         """Return whether the study has no ranking as yet: `EvaluationWorker.rank(study)` writes one."""
