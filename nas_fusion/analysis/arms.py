@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nas_fusion.analysis.landscape import Landscape
+from nas_fusion.analysis.traps import Escape
 from nas_fusion.record import Evaluation, Predictions
 from nas_fusion.space import Configuration, SearchSpace
 
@@ -112,25 +113,6 @@ class Arm:
 
 
 @dataclass(frozen=True)
-class Attempt:
-    """What a sampler does on a comparison's landscape: a search replayed without training.
-
-    Attributes:
-        sampler: The sampler's name.
-        title: What it is called at the beginning of a sentence.
-        order: What it evaluated, one after the other.
-        best: What it selected.
-        options: Options of the command line that run it, such as `{"--sampler": "floating"}`.
-    """
-
-    sampler: str
-    title: str
-    order: tuple[Configuration, ...]
-    best: Configuration
-    options: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Comparison:
     """All arms of one `compare` (or the one arm of a `search`) on one cohort.
 
@@ -146,7 +128,7 @@ class Comparison:
         trained_for_search: Trainings that served a search.
         trained_for_audit: Trainings that only served the comparison (references, configurations for the landscape).
         trained_in_vain: Trainings that workers speculated on and nothing used: how many depends on timing, no result does.
-        attempts: Searches replayed on the landscape, where one of the arms was trapped: what others would have cost.
+        escapes: Searches replayed on the landscape where one of the arms was trapped: what others would have found and cost.
         settings: Seed, folds, plan, device, versions: JSON-compatible, for the report's last section.
     """
 
@@ -160,7 +142,7 @@ class Comparison:
     trained_for_search: int = 0
     trained_for_audit: int = 0
     trained_in_vain: int = 0
-    attempts: tuple[Attempt, ...] = ()
+    escapes: tuple[Escape, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -23,14 +23,20 @@ _SEARCHES = {
     "bruteforce": "Brute force",
     "grid": "Grid search",
 }
-
-
 _LONG = 9  # letters
 
 
 def search_title(sampler: str) -> str:
     """Return how a sampler is called at the beginning of a sentence: `SFSA`; a plug-in's by its own name."""
     return _SEARCHES.get(sampler, sampler)
+
+
+def search_in_words(sampler: str, options: Mapping[str, object]) -> str:
+    """Return how a sampler is called within a sentence, with its options: `beam search (width=3)`."""
+    title = search_title(sampler)
+    title = title if title.split()[0].isupper() or sampler == "gp" else title[0].lower() + title[1:]
+    stated = ", ".join(f"{name}={value}" for name, value in options.items())
+    return f"{title} ({stated})" if stated else title
 
 
 def points(space: SearchSpace, configuration: Mapping[str, str]) -> str:

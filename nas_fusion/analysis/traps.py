@@ -55,6 +55,7 @@ class Escape:
         found_after: After how many of these it had seen an optimum, `None` if it never did.
         regret: How far what it selects is above the minimum, in nats.
         finds: Whether what it selects cannot be told from the optimum.
+        order: What it evaluates, one after the other.
     """
 
     sampler: str
@@ -63,6 +64,7 @@ class Escape:
     found_after: int | None = None
     regret: float = math.inf
     finds: bool = False
+    order: tuple[Configuration, ...] = ()
 
 
 def cheapest(escapes: Iterable[Escape]) -> Escape | None:

@@ -62,6 +62,7 @@ def escapes(
                 found_after=next((i for i, seen in enumerate(run.order, start=1) if seen in optima), None),
                 regret=run.regret,
                 finds=run.best in optima,
+                order=run.order,
             )
         )
     return tuple(found)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from nas_fusion.analysis.arms import Comparison
-from nas_fusion.analysis.importance import importance_in_words, point_name, worth_of_points
 from nas_fusion.analysis.naming import short_points
 from nas_fusion.analysis.shapley import PointValues
+from nas_fusion.analysis.worth import importance_in_words, point_name, worth_of_points
 from nas_fusion.space import SearchSpace
 from nas_fusion.visualization.style import COLOURS, INK, new_figure
 

@@ -140,7 +140,8 @@ def _shown(comparison: Comparison, everything: frozenset[str], total: int) -> se
 
 
 def _tried(arm: Arm) -> set[Configuration]:
-    return {e.configuration for e in (*arm.evaluations, *arm.unfinished) if e.configuration is not None}
+    finished = {e.configuration for e in arm.evaluations if e.configuration is not None}
+    return finished | {each.configuration for each in arm.unfinished}
 
 
 def _node(comparison: Comparison, configuration: Configuration, place: tuple[float, float], loss: float | None) -> Node:

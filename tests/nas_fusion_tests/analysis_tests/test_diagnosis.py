@@ -19,7 +19,6 @@ from nas_fusion.analysis import (
 from tests.nas_fusion_tests.analysis_tests.builders import (
     SPACE,
     baseline,
-    beam,
     cohort,
     on,
     one_search,
@@ -190,35 +189,6 @@ def test_folds_that_agree_are_not_mentioned() -> None:
 def test_what_one_split_cannot_tell() -> None:
     note = found(planted_comparison())["one_split"]
     assert note.level == "note" and "layer1 + layer2 (0.540), layer2 + layer3 (0.540), layer2 + layer4 (0.540)" in note.sentence
-
-
-def test_a_trapped_search_and_one_that_finds_the_optimum() -> None:
-    findings = diagnose(planted_comparison())
-    by_search = {f.sentence.split()[0]: f for f in findings if f.signature in ("greedy_trapped", "optimum_found")}
-    assert set(by_search) == {"SFSA", "Beam"}
-    assert by_search["SFSA"].signature == "greedy_trapped"
-    assert by_search["SFSA"].sentence == (
-        "SFSA is trapped: after 8 of 16 evaluations it stopped at layer2 (0.520 nats on the landscape), but layer1 + layer3 "
-        "reaches 0.300, a regret of 0.220. Its parts alone look worse than layer2 (0.520): layer1 0.610, layer3 0.650."
-    )
-    assert "--sampler beam --sampler-set width=2" in by_search["SFSA"].command
-    assert by_search["Beam"].sentence == (
-        "Beam search needed 13 of 16 evaluations (81 %) and its choice, layer1 + layer3, is the best of all."
-    )
-
-
-def test_where_a_beam_was_trapped_too_the_next_command_is_exhaustive() -> None:
-    landscape = synergy_landscape()
-    trapped = replace(beam(landscape), best=on(2), path=(on(), on(2)), regret=0.22)
-    findings = diagnose(planted_comparison(arms=(sfsa(landscape), trapped, baseline(0.65))))
-    commands = [finding.command for finding in findings if finding.signature == "greedy_trapped"]
-    assert len(commands) == 2 and all("--sampler exhaustive" in command for command in commands)
-
-
-def test_a_regret_within_training_noise_is_no_trap() -> None:
-    near = found(flat())
-    assert "greedy_trapped" not in near
-    assert near["optimum_found"].sentence.endswith("is 0.006 nats above the best of all, which training again may swap.")
 
 
 def test_a_single_search_is_told_to_compare() -> None:
