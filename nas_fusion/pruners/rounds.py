@@ -49,15 +49,17 @@ class Round:
 def round_of(study: Study, trial: FrozenTrial) -> Round | None:
     """Return a running trial among those it competes with, `None` if it is no candidate of a round.
 
-    A sampler works in rounds if it says how many of a round survive (`survivors`), whether a round's result must improve on
-    its parent (`must_improve`), and which trials it uses (`state`), as those of ours that search the lattice do. What
-    was speculated and is not used (as yet) competes with nobody, the first evaluation and controls are no candidates.
+    A sampler works in rounds if it says how their candidates compete (`contest`), as those of ours that search the lattice do.
+    What was speculated and is not used (as yet) competes with nobody; what is evaluated before the first round and controls
+    are no candidates.
     """
     sampler: Any = study.sampler
-    survivors = getattr(sampler, "survivors", None)
+    contest = getattr(sampler, "contest", None)
     stored = study._storage.get_trial(trial._trial_id)  # claims are written behind the back of Optuna's trial object
     claim = history.claim_of(stored)
-    if survivors is None or claim is None or claim.round is None or claim.parent is None or _is_control(claim):
+    if contest is None or claim is None or claim.round is None or claim.parent is None or _is_control(claim):
+        return None
+    if claim.round < contest.first_round:
         return None
     used = set(sampler.state(study).used)
     trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
@@ -73,8 +75,8 @@ def round_of(study: Study, trial: FrozenTrial) -> Round | None:
     return Round(
         trial=stored,
         mates=mates,
-        must_beat=tuple(to_beat) if getattr(sampler, "must_improve", False) else (),
-        survivors=int(survivors),
+        must_beat=tuple(to_beat) if contest.must_improve else (),
+        survivors=contest.survivors,
         sign=-1.0 if study.direction == StudyDirection.MAXIMIZE else 1.0,
     )
 

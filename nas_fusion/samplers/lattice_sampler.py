@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 from nas_fusion.samplers._base import SearchSampler
 from nas_fusion.samplers.acceptance import Acceptance
 from nas_fusion.samplers.engine import Engine
 from nas_fusion.samplers.lattice import Lattice, Policy, Rule
+from nas_fusion.samplers.rounds import Rounds
 from nas_fusion.space import Configuration, SearchSpace
 
 
@@ -28,6 +29,20 @@ class LatticeOptions(TypedDict, total=False):
     max_retries: int
     speculate: bool
     seed: int | None
+
+
+class Contest(NamedTuple):
+    """How the candidates of a round compete.
+
+    Attributes:
+        first_round: The first round that has candidates; before it everything is evaluated whatever it brings.
+        survivors: How many of a round survive.
+        must_improve: Whether a candidate that does not improve on its parent is in vain.
+    """
+
+    first_round: int
+    survivors: int
+    must_improve: bool
 
 
 class LatticeSampler(SearchSampler):
@@ -100,6 +115,13 @@ class LatticeSampler(SearchSampler):
     @property
     def max_evaluations(self) -> int:
         return self._policy.max_evaluations
+
+    @property
+    def contest(self) -> Contest:
+        """How the candidates of a round compete: what pruners that know rounds go by."""
+        width = self._policy.width if isinstance(self._policy, Rounds) else 1
+        must_improve = isinstance(self._policy, Rounds) and width == 1 and self._rule.patience == 1
+        return Contest(len(self._policy.opening), width, must_improve)
 
     def _forward_opening(self) -> tuple[Configuration]:
         return (self.moves.start if self._start is None else self._start,)

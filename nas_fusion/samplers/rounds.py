@@ -32,6 +32,11 @@ class Rounds(Policy):
         super().__init__(moves, rule, opening)
         self._width, self._forward = check_count("width", width), forward
 
+    @property
+    def width(self) -> int:
+        """Survivors of a round."""
+        return self._width
+
     def begun(self, front: Front, node: Node, met: Met) -> Front:
         return self._expanded(front, [node], met)
 

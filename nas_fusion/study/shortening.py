@@ -33,7 +33,7 @@ def arm_specs(
     specs = {
         name: spec.replace(sampler=name, sampler_options=taken_by(name, options, samplers, called=called)) for name in samplers
     }
-    in_rounds = {name: hasattr(laboratory.sampler(each), "survivors") for name, each in specs.items()}
+    in_rounds = {name: hasattr(laboratory.sampler(each), "contest") for name, each in specs.items()}
     if shortenings(spec) and not any(in_rounds.values()):
         raise ValueError(
             f"`{_option(spec)}` must go with a sampler that works in rounds (sfsa, beam, backward, floating), "
