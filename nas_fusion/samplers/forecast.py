@@ -24,27 +24,27 @@ class Forecast:
 
     def __init__(self, model: Model, coded: Coded) -> None:
         self._model, self._coded = model, coded
-        self._components = model.components(coded)
+        self.components = model.components(coded)
         self._best = model.least_expected()
 
     @property
     def mean(self) -> Floats:
         """(candidates,) array: the expected loss, in the unit of the data."""
-        return self._model.in_unit(mixed(self._components, lambda component: component.mean))
+        return self._model.in_unit(mixed(self.components, lambda component: component.mean))
 
     @property
     def standard_deviation(self) -> Floats:
         """(candidates,) array: of the loss without noise, in the unit of the data."""
-        centre = mixed(self._components, lambda component: component.mean)
-        variance = mixed(self._components, lambda c: c.variance * c.setting.scale + (c.mean - centre) ** 2)
+        centre = mixed(self.components, lambda component: component.mean)
+        variance = mixed(self.components, lambda c: c.variance * c.setting.scale + (c.mean - centre) ** 2)
         return self._model.in_unit(np.sqrt(variance), is_difference=True)
 
     def log_expected_improvement(self) -> Floats:
         """Return the logarithm of how much a candidate is expected to be better than the best so far, standardised."""
         parts = [
             np.log(component.weight)
-            + _log_improvement(self._best - component.mean, component.variance * component.setting.scale)
-            for component in self._components
+            + log_improvement(self._best - component.mean, component.variance * component.setting.scale)
+            for component in self.components
         ]
         return np.asarray(np.logaddexp.reduce(parts))
 
@@ -52,15 +52,15 @@ class Forecast:
         """Take a candidate for evaluated with the loss that is expected of it."""
         one = self._coded.rows([position])
         remainder = self._model.remainder(one, self._coded)
-        for component in self._components:
+        for component in self.components:
             row = self._model.covariance(component.setting, one, self._coded, remainder)
             row -= component.solved[:, position] @ component.solved
-            row /= np.sqrt(component.variance[position] + self._model.nugget(component.setting))
+            row /= np.sqrt(component.variance[position] + component.setting.nugget)
             component.solved = np.vstack([component.solved, row])
             component.variance = np.maximum(component.variance - row**2, 0.0)
 
 
-def _log_improvement(gain: Floats, variance: Floats) -> Floats:
+def log_improvement(gain: Floats, variance: Floats) -> Floats:
     """Return log E[max(0, X)] of normal X; stable far from 0, where the plain formula is 0 (arXiv 2310.20708, equation 9)."""
     deviation = np.sqrt(np.maximum(variance, _LEAST_VARIANCE))
     z = gain / deviation

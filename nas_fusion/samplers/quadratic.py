@@ -34,15 +34,17 @@ _STEPS = 12
 _COEFFICIENT_SHAPE = 3.0  # degrees of freedom of Student's t, a coefficient's prior when its own variance is learnt
 _PARAMETER_SHAPE = 4.0
 _NEGLIGIBLE = 0.02
+_REACH = 3.0  # so many times the best one's distance from the median
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A prior with its evidence.
+    """A prior with its evidence. Variances are in units of the overall variance.
 
     Attributes:
         variances: (coefficients,) array.
         remainder: Variance of interactions of higher order.
+        nugget: Variance of a value's noise.
         log_evidence: Logarithm of the marginal likelihood up to a constant, the overall scale integrated out.
         scale: The overall variance to be expected.
         factor: (n, n) lower Cholesky factor of the data's covariance without the scale.
@@ -51,6 +53,7 @@ class Setting:
 
     variances: Floats
     remainder: float
+    nugget: float
     log_evidence: float
     scale: float
     factor: Floats
@@ -92,10 +95,11 @@ class Model:
         if not len(data.values) or not np.isfinite(data.values).all():
             raise ValueError(f"`data` must hold finite values, at least one, but got {data.values.tolist()}.")
         self._coding, self._data = coding, data
-        self._centre = float(data.values.mean())
-        spread = float(data.values.std())
+        values = _without_far_above(data.values)
+        self._centre = float(values.mean())
+        spread = float(values.std())
         self._unit = spread if spread > 1e-12 * max(1.0, abs(self._centre)) else 1.0
-        self._values = (data.values - self._centre) / self._unit
+        self._values = (values - self._centre) / self._unit
         self._noise = data.noise / self._unit**2
         self._features = data.coded.features
         self._remainder = coding.remainder(data.coded, data.coded)
@@ -117,13 +121,14 @@ class Model:
 
     def _setting(self, variances: Floats, remainder: float, scale: float = 1.0) -> Setting:
         covariance = _CONSTANT_VARIANCE + (self._features * variances) @ self._features.T + remainder * self._remainder
-        covariance[np.diag_indices_from(covariance)] += _JITTER + self._noise / scale
+        nugget = _JITTER + self._noise / scale
+        covariance[np.diag_indices_from(covariance)] += nugget
         factor = np.linalg.cholesky(covariance).astype(np.float64, copy=False)
         residual = _solved(factor, self._values)
         shape = _SCALE_SHAPE + len(self._values) / 2
         rate = _SCALE_SHAPE * _SCALE_MODE + residual @ residual / 2
         log_evidence = -shape * np.log(rate) - np.log(np.diag(factor)).sum()
-        return Setting(variances, remainder, float(log_evidence), float(rate / shape), factor, residual)
+        return Setting(variances, remainder, nugget, float(log_evidence), float(rate / shape), factor, residual)
 
     def _second_moments(self, setting: Setting) -> Floats:
         """Return the posterior mean squares of the coefficients over the overall variance."""
@@ -183,7 +188,7 @@ class Model:
         means = np.zeros(len(self._values))
         for weight, setting in zip(self.weights, self.settings, strict=True):
             shrinkage = solve_triangular(setting.factor, setting.residual, lower=True, trans=1)
-            means += weight * (self._values - self.nugget(setting) * shrinkage)
+            means += weight * (self._values - setting.nugget * shrinkage)
         return float(means.min())
 
     def covariance(self, setting: Setting, one: Coded, others: Coded, remainder: Floats) -> Floats:
@@ -202,13 +207,20 @@ class Model:
         """Return the (n,) kernel of higher order of one configuration and others."""
         return self._coding.remainder(one, others)[0]
 
-    def nugget(self, setting: Setting) -> float:
-        """Return the variance of a value's noise without the overall scale."""
-        return _JITTER + self._noise / setting.scale
-
     def in_unit(self, standardised: Floats, *, is_difference: bool = False) -> Floats:
         """Return standardised losses in the unit of the data."""
         return standardised * self._unit + (0.0 if is_difference else self._centre)
+
+
+def _without_far_above(values: Floats) -> Floats:
+    """Return losses of which those far above the median are lowered.
+
+    How bad something bad is (the baseline where any fusion helps, a training that diverged) says little of what is good, and
+    would use up the model's coefficients.
+    """
+    median = float(np.median(values))
+    reach = _REACH * (median - float(values.min()))
+    return np.minimum(values, median + reach) if reach > 0.0 else values
 
 
 def _solved(factor: Floats, right: Floats) -> Floats:
