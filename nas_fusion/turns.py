@@ -68,7 +68,7 @@ class _Ticket:
     def take(self) -> None:
         """Take the number after the highest that anybody has."""
         self.write(_CHOOSING)
-        self.write(1 + max((number for _, number in self._others()), default=0))
+        self.write(1 + max((number for _, number in self._others() if number != _CHOOSING), default=0))
 
     def wait(self) -> None:
         """Return when everybody before this one is away or dead."""
