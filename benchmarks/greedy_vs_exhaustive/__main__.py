@@ -12,9 +12,9 @@ from typing import Any
 
 from benchmarks.conditions import conditions
 from benchmarks.greedy_vs_exhaustive.figure import draw, write_picture
-from benchmarks.greedy_vs_exhaustive.landscapes import SIZES, Problem, recordings, synthetic
+from benchmarks.greedy_vs_exhaustive.landscapes import COUNTS, SIZES, recordings, synthetic
 from benchmarks.greedy_vs_exhaustive.run import Job, Result, run_all
-from benchmarks.greedy_vs_exhaustive.searchers import FEWER, FEWEST, OURS, PEERS
+from benchmarks.greedy_vs_exhaustive.searchers import KIND, OURS, PEERS
 from benchmarks.greedy_vs_exhaustive.show import page
 from benchmarks.greedy_vs_exhaustive.summary import summarise
 from nas_fusion.analysis.families import FAMILIES
@@ -29,9 +29,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{NAME}", description=__doc__)
     parser.add_argument("--families", nargs="*", default=list(FAMILIES), metavar="NAME")
     parser.add_argument("--sizes", nargs="+", type=int, default=list(SIZES), choices=SIZES, help="numbers of points")
-    parser.add_argument("--landscapes", type=int, default=100, help="of each family and size, for our samplers")
-    parser.add_argument("--peers", type=int, default=50, help="of these, for Optuna's samplers and what they are compared with")
-    parser.add_argument("--slow", type=int, default=6, help="of these, for GP and for what enumerates")
+    parser.add_argument("--most", type=int, help="landscapes of each family and size at most")
     parser.add_argument("--orders", type=int, default=10, help="of the points of each recorded landscape")
     parser.add_argument("--samplers", nargs="+", default=[*OURS, *PEERS], choices=[*OURS, *PEERS], metavar="NAME")
     parser.add_argument("--processes", type=int, default=2)
@@ -40,19 +38,23 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def counts(options: argparse.Namespace) -> dict[str, dict[int, int]]:
+    """Return how many landscapes each kind of searcher searches, by number of points."""
+    return {
+        kind: {m: n if options.most is None else min(n, options.most) for m, n in by_size.items() if m in options.sizes}
+        for kind, by_size in COUNTS.items()
+    }
+
+
 def jobs(options: argparse.Namespace) -> list[Job]:
-    """Return who searches what: Optuna's samplers search the first of the landscapes that ours search."""
-    problems = [*synthetic(options.families, options.sizes, options.landscapes), *recordings(options.sizes, options.orders)]
-    return [Job(problem, tuple(who)) for problem in problems if (who := searchers_of(problem, options))]
-
-
-def searchers_of(problem: Problem, options: argparse.Namespace) -> list[str]:
-    """Return who searches one problem."""
-    limits = dict.fromkeys(OURS, options.landscapes) | dict.fromkeys(FEWER, options.peers)
-    limits |= dict.fromkeys(FEWEST, options.slow)
-    if problem.table is not None:
-        limits = dict.fromkeys(limits, options.orders)
-    return [name for name in options.samplers if problem.seed < limits[name]]
+    """Return who searches what: slow samplers search the first of the landscapes that fast ones search."""
+    wanted = counts(options)
+    problems = [*synthetic(options.families, wanted["ours"]), *recordings(options.sizes, options.orders)]
+    return [
+        Job(problem, who)
+        for problem in problems
+        if (who := tuple(name for name in options.samplers if problem.table or problem.seed < wanted[KIND[name]][problem.m]))
+    ]
 
 
 def watched(asked: Sequence[Job], results: Iterable[list[Result]]) -> Iterable[Result]:
@@ -73,7 +75,7 @@ def record(options: argparse.Namespace) -> dict[str, Any]:
     """Run everything and return the record: JSON-compatible."""
     asked = jobs(options)
     entries = summarise(watched(asked, run_all(asked, options.processes, options.known)))
-    settings = {name: value for name, value in vars(options).items() if name not in ("out", "processes", "known")}
+    settings = {"counts": counts(options), "orders": options.orders, "families": options.families, "samplers": options.samplers}
     return {
         "command": f"python -m benchmarks.{NAME}",
         "conditions": conditions(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,12 @@ LEAST = {"nk5": 6, "two-synergies": 5}
 """Families that need more points than the smallest size has."""
 HORIZON = {4: 16, 6: 64, 8: 128, 10: 128}
 """How many evaluations are looked at, by number of points."""
+COUNTS = {
+    "ours": {4: 100, 6: 100, 8: 100, 10: 100},
+    "fewer": {4: 50, 6: 50, 8: 20, 10: 20},
+    "fewest": {4: 6, 6: 6, 8: 5, 10: 5},
+}
+"""How many landscapes of each family are searched, by number of points: each kind of searcher takes the first ones."""
 SHARE = {4: 0.75, 6: 0.4, 8: 0.2, 10: 0.1}
 """The share of all configurations within which an optimum should be found, by number of points."""
 RECORDED = "recorded"
@@ -74,9 +80,15 @@ class Target:
         return cls(float(losses.min()), limit + 1e-12, float(losses.mean() - losses.min()))
 
 
-def synthetic(families: Sequence[str], sizes: Sequence[int], n: int) -> list[Problem]:
-    """Return the synthetic problems of seeds 0 to n - 1, which no sampler was tuned on."""
-    return [Problem(family, m, seed) for m in sizes for family in families if m >= LEAST.get(family, 1) for seed in range(n)]
+def synthetic(families: Sequence[str], counts: Mapping[int, int]) -> list[Problem]:
+    """Return the synthetic problems of the first seeds, which no sampler was tuned on: so many for each number of points."""
+    return [
+        Problem(family, m, seed)
+        for m, n in counts.items()
+        for family in families
+        if m >= LEAST.get(family, 1)
+        for seed in range(n)
+    ]
 
 
 def recordings(sizes: Sequence[int], orders: int, folder: Path = LANDSCAPES) -> list[Problem]:

@@ -52,10 +52,12 @@ OURS: Mapping[str, Searcher] = {
 }
 PEERS: Mapping[str, Searcher] = {name: Searcher(name, inherits=False, ends=False) for name in OPTUNA_SAMPLERS}
 SEARCHERS: Mapping[str, Searcher] = {**OURS, **PEERS}
-FEWER = (*(name for name in PEERS), "surrogate long")
-"""Those that search fewer landscapes."""
-FEWEST = ("gp", "bruteforce", "grid", "exhaustive")
-"""Those that search the fewest: each trial of GP takes longer than the one before, and the others only enumerate."""
+KIND: Mapping[str, str] = {
+    **dict.fromkeys(OURS, "ours"),
+    **dict.fromkeys([*PEERS, "surrogate long"], "fewer"),
+    **dict.fromkeys(["gp", "bruteforce", "grid", "exhaustive"], "fewest"),
+}
+"""How many landscapes they search, see `COUNTS`: each trial of GP takes longer than the one before; others only enumerate."""
 
 
 def search(landscape: Landscape, searcher: Searcher, *, n_trials: int, seed: int) -> list[int]:

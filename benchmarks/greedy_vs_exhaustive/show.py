@@ -44,16 +44,22 @@ def page(record: dict[str, Any]) -> str:
 
 
 def _intro(settings: dict[str, Any]) -> str:
-    n, peers, slow, orders = (settings[name] for name in ("landscapes", "peers", "slow", "orders"))
+    ours, fewer, fewest = (_by_size(settings["counts"][kind]) for kind in ("ours", "fewer", "fewest"))
     return (
-        f"Synthetic families (`nas_fusion.analysis.families`): seeds 0 to {n - 1} for our samplers, the first {peers} of them\n"
-        f"for Optuna's, the first {slow} for its slow GP and for what enumerates; ours were tuned on seeds from 10 000 on,\n"
-        "with other parameters of the families.\n"
-        f"Recorded landscapes: real training, each with its points in {orders} orders. An optimum is *found* when its loss\n"
-        "has been seen; where losses are means over folds or seeds, a loss within one standard error of the lowest counts.\n"
-        "Regret is that of the best so far in units of the regret of a configuration drawn blindly. All have their defaults.\n"
-        "Intervals are 95 %: Wilson's for shares, bootstrap for means; over tables for recorded landscapes."
+        "Synthetic families (`nas_fusion.analysis.families`), landscapes by their seeds from 0 on: of each family\n"
+        f"{ours} for our samplers, {fewer} for Optuna's, {fewest} for its slow\n"
+        "GP and for what only enumerates; ours were tuned on seeds from 10 000 on, with other parameters of the families.\n"
+        f"Recorded landscapes: real training, each with its points in {settings['orders']} orders. An optimum is *found* when\n"
+        "its loss has been seen; of means over folds or seeds, one within a standard error of the lowest counts. Regret is\n"
+        "that of the best so far in units of the regret of a configuration drawn blindly. All have their defaults. Intervals\n"
+        "are 95 %: Wilson's for shares, bootstrap for means; over tables for recorded landscapes."
     )
+
+
+def _by_size(counts: Mapping[str, int]) -> str:
+    """Return counts by number of points in words; JSON has made words of the numbers."""
+    sizes = {n: [str(m) for m, each in counts.items() if each == n] for n in counts.values()}
+    return ", ".join(f"{n} (m = {', '.join(ms)})" for n, ms in sizes.items())
 
 
 def _minutes(entries: Sequence[Entry]) -> float:

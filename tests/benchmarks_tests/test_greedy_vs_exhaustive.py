@@ -96,7 +96,7 @@ def test_points_in_another_order_keep_their_losses() -> None:
 
 
 def test_problems_are_the_reported_seeds_of_families_that_have_the_size() -> None:
-    problems = synthetic(["trap", "nk5"], [4, 6], 2)
+    problems = synthetic(["trap", "nk5"], {4: 2, 6: 2})
     assert [(p.family, p.m, p.seed) for p in problems] == [
         ("trap", 4, 0), ("trap", 4, 1), ("trap", 6, 0), ("trap", 6, 1), ("nk5", 6, 0), ("nk5", 6, 1),
     ]  # fmt: skip
@@ -198,31 +198,16 @@ def test_short_says_what_holds_and_what_does_not() -> None:
 
 
 def test_jobs_give_slow_samplers_fewer_landscapes() -> None:
-    options = parse(
-        [
-            "--families",
-            "trap",
-            "--sizes",
-            "6",
-            "--landscapes",
-            "3",
-            "--peers",
-            "2",
-            "--slow",
-            "1",
-            "--samplers",
-            "sfsa",
-            "tpe",
-            "gp",
-        ]
-    )
-    synthetic_jobs = [job.searchers for job in jobs(options) if job.problem.table is None]
-    assert synthetic_jobs == [("sfsa", "tpe", "gp"), ("sfsa", "tpe"), ("sfsa",)]
+    options = parse(["--families", "trap", "--sizes", "8", "--orders", "0", "--samplers", "sfsa", "tpe", "gp"])
+    found = [job.searchers for job in jobs(options)]
+    assert found == [("sfsa", "tpe", "gp")] * 5 + [("sfsa", "tpe")] * 15 + [("sfsa",)] * 80
+    options = parse(["--families", "trap", "--sizes", "4", "--orders", "0", "--samplers", "tpe", "--most", "3"])
+    assert [job.problem for job in jobs(options)] == [Problem("trap", 4, seed) for seed in range(3)]
 
 
 @pytest.mark.slow
 def test_runs_and_writes_its_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    asked = ["--families", "trap", "--sizes", "4", "--landscapes", "2", "--peers", "2", "--slow", "1", "--orders", "0"]
+    asked = ["--families", "trap", "--sizes", "4", "--most", "2", "--orders", "0"]
     main(
         [
             *asked,
