@@ -29,15 +29,16 @@ class FloatingSampler(LatticeSampler):
     first came to it: where weights are inherited, too, it never costs more than exhaustive search.
 
     Source: Pudil, Novovicova & Kittler, Floating search methods in feature selection, Pattern Recognition Letters 15 (1994).
-    mlxtend's `SequentialFeatureSelector(floating=True)` demands of a step back that it also improves on the larger set (in the
-    backward direction: the smaller one) that it is taken from. For a criterion that grows with every feature that would forbid
-    all of them, so Pudil's rule is ours; `strict=True` takes mlxtend's steps. It never looks at the empty set, nor do we again
-    after the beginning.
+    mlxtend's `SequentialFeatureSelector(floating=True)` demands two things more of a step back: that it also improves on the
+    larger set (in the backward direction: the smaller one) that it is taken from, which forbids all steps back where every
+    feature helps, and that it never undoes the last step along, where the paper says so only of the first one. `strict=True`
+    takes mlxtend's steps. mlxtend never looks at the empty set; we do at the beginning, and compare with it in the end.
 
     Args:
         space: A search space, or a mapping of parameters to choices, the first of which means off.
         direction: `"forward"` or `"backward"`.
-        strict: Whether a step back must also improve on what it is taken from, as in mlxtend.
+        strict: Whether a step back must also improve on what it is taken from, and never undo the last step along, as in
+            mlxtend.
         **options: Those of `LatticeSampler`; `patience` counts steps along and is `None` here by default: all sizes.
 
     Raises:

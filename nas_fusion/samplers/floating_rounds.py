@@ -17,7 +17,8 @@ class FloatingFront(Front):
 
     Attributes:
         current: What the round's moves start from.
-        barred: If the round looks for a step back, the choices that the last step along changed: they do not come back.
+        barred: If the round looks for a step back, choices that must not come back: first those that the last step along
+            changed, then none.
         records: The best node of each size that the search has gone through.
     """
 
@@ -38,7 +39,7 @@ class FloatingRounds(Policy):
         rule: What every search in rounds is told. Patience counts steps along.
         opening: What is evaluated first, see `Policy`.
         forward: Whether moves along switch on, not off.
-        strict: Whether a step back must also improve on what it is taken from.
+        strict: Whether a step back must also improve on what it is taken from, and none ever undoes the last step along.
     """
 
     def __init__(
@@ -72,7 +73,8 @@ class FloatingRounds(Policy):
             return self._along(front, current, met)
         judged = self.judged(front, result, known)
         judged = replace(judged, stale=min(judged.stale, front.stale))
-        return self._back(self._recorded(judged, result, known), result, front.barred, met)
+        barred = front.barred if self._strict else {}
+        return self._back(self._recorded(judged, result, known), result, barred, met)
 
     def _is_worth_it(self, front: FloatingFront, node: Node, known: Known) -> bool:
         """Return whether a step back is taken; where its size is new there is only what it is taken from to compare with."""

@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 
 from nas_fusion.history import Claim
 from nas_fusion.samplers.acceptance import Acceptance
-from nas_fusion.samplers.engine import Engine, Key, Known, Move, key_of
+from nas_fusion.samplers.engine import Engine, Key, Known, Move
 from nas_fusion.samplers.moves import Moves
 from nas_fusion.space import Configuration
 
@@ -148,6 +148,7 @@ class Policy(ABC):
         if not self.is_opening(front):
             return self.continued(front, known, met)
         (node,) = front.candidates
+        self._check_losses(node, known)
         best = node if front.best is None or self.improves(node, front.best, known) else front.best
         front = Front(front.round + 1, (), (), best, node)
         if self.is_opening(front):
@@ -180,8 +181,8 @@ class Policy(ABC):
 
     def node(self, configuration: Configuration, parent: Node | None) -> Node:
         """Return the node of a configuration that is reached from a parent, `None` for a root."""
-        before = None if parent is None else parent.configuration
-        return Node(configuration, parent, key_of(self.moves.space, configuration, before, self.rule.inherit))
+        before = -1 if parent is None or self.rule.inherit != "parent" else parent.key.configuration
+        return Node(configuration, parent, Key(self.moves.index(configuration), before))
 
     def steps(self, node: Node, *, forward: bool) -> list[Configuration]:
         """Return what is one move from a node, except for the root."""
@@ -194,13 +195,12 @@ class Policy(ABC):
         return tuple(_control(parent) for parent in parents if parent is not None)
 
     def improves(self, node: Node, incumbent: Node | None, known: Known) -> bool:
-        """Return whether a node is an improvement; where nothing more is demanded, fewer modules at the same cost are one."""
-        cost, least = cost_of(node, known), cost_of(incumbent, known)
+        """Return whether a node is an improvement; where no more is demanded, fewer modules at the same cost are one."""
+        cost, least, acceptance = cost_of(node, known), cost_of(incumbent, known), self.rule.acceptance
         if incumbent is None or math.isinf(least) or math.isinf(cost):
             return cost < least
-        if cost == least and self.rule.acceptance == _PLAIN:
+        if cost == least and acceptance.rule != "paired" and acceptance.tolerance == 0:
             return self._n_active(node) < self._n_active(incumbent)
-        acceptance = self.rule.acceptance
         return cost < least and acceptance.improves(known.losses(node.key), known.losses(incumbent.key))
 
     def beats_control(self, node: Node, known: Known) -> bool:
@@ -218,11 +218,15 @@ class Policy(ABC):
         """Return a round's candidates, ranked; those that do not beat their control come after those that do."""
         return sorted(self.ranked(front.candidates, known), key=lambda node: not self.beats_control(node, known))
 
+    def _check_losses(self, node: Node, known: Known) -> None:
+        """Raise at the first evaluation what the rule of acceptance would raise in the end, if there are too few losses."""
+        losses = known.losses(node.key)
+        if losses:
+            self.rule.acceptance.improves(losses, ())
+            self.rule.acceptance.select([losses], [0])
+
     def _n_active(self, node: Node) -> int:
         return len(self.moves.space.active(node.configuration))
-
-
-_PLAIN = Acceptance()
 
 
 class Lattice(Engine):

@@ -42,6 +42,7 @@ class Moves:
         self.start = space.baseline.with_choices(self._forced)
         if not self.is_allowed(self.start):
             raise ValueError(f"`forced` must choose what has an effect when all else is off, but got {self._forced}.")
+        self._weights = _weights(space)
         self.units = self._free_units()
         self.size = math.prod(len(self._choices(unit)) for unit in self.units)
 
@@ -142,6 +143,10 @@ class Moves:
             choices.update(dict.fromkeys(unit, values[digit]))
         return self.start.with_choices(choices)
 
+    def index(self, configuration: Configuration) -> int:
+        """Return the space's index of one of its configurations, which is not checked."""
+        return sum(self._weights[parameter][choice] for parameter, choice in configuration.items())
+
     def configurations(self) -> Iterator[Configuration]:
         """Yield every allowed configuration once, by the space's index."""
         return filter(self.is_allowed, map(self.configuration, range(self.size)))
@@ -160,6 +165,15 @@ class Moves:
             for parameter in self.space.parameters
             if parameter not in inside and parameter not in self._forced
         )
+
+
+def _weights(space: SearchSpace) -> dict[str, dict[str, int]]:
+    """Return what each choice of each parameter adds to the space's index."""
+    weights, radix = {}, 1
+    for parameter, choices in space.parameters.items():
+        weights[parameter] = {choice: radix * position for position, choice in enumerate(choices)}
+        radix *= len(choices)
+    return weights
 
 
 def _checked_group(space: SearchSpace, group: Sequence[str]) -> tuple[str, ...]:
