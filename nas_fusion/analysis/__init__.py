@@ -6,6 +6,7 @@ from nas_fusion.analysis.bootstrap import Estimate, bootstrap_scores
 from nas_fusion.analysis.diagnosis import diagnose
 from nas_fusion.analysis.families import FAMILIES, noisy, synergy_landscape
 from nas_fusion.analysis.findings import Finding, findings_markdown, findings_text
+from nas_fusion.analysis.importance import ShapleyImportanceEvaluator, as_study, importance_table
 from nas_fusion.analysis.landscape import Landscape
 from nas_fusion.analysis.naming import points, search_title, short_points
 from nas_fusion.analysis.paired import PairedDifference, chance_of_acceptance, paired_difference, subject_differences
@@ -26,7 +27,9 @@ __all__ = [
     "PairedDifference",
     "ParameterEffects",
     "PointValues",
+    "ShapleyImportanceEvaluator",
     "Unfinished",
+    "as_study",
     "bootstrap_scores",
     "chance_of_acceptance",
     "cheapest",
@@ -35,6 +38,7 @@ __all__ = [
     "diagnose",
     "findings_markdown",
     "findings_text",
+    "importance_table",
     "noisy",
     "paired_difference",
     "plain_table",

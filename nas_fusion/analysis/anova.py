@@ -12,7 +12,7 @@ from scipy.linalg import helmert
 
 from nas_fusion.analysis.landscape import Landscape
 
-Array = npt.NDArray[np.float64]
+Array = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from nas_fusion.analysis.landscape import Landscape
 from nas_fusion.space import Configuration
 
-Array = npt.NDArray[np.float64]
+Array = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True)
