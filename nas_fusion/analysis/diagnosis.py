@@ -147,10 +147,11 @@ def _against_late_fusion(comparison: Comparison, arm: Arm) -> list[Finding]:
 def _what_is_not_known(comparison: Comparison) -> list[Finding]:
     if any(arm.name == "late_fusion" for arm in comparison.arms):
         return []
-    sentence = (
-        "Nothing is said here of late fusion, of single modalities, or of how far the search is from the best of all "
-        f"{comparison.space.size} configurations: a comparison trains them too."
-    )
+    landscape = comparison.landscape
+    unknown = ["late fusion", "single modalities"]
+    if landscape is None or not landscape.complete:
+        unknown.append(f"how far the search is from the best of all {comparison.space.size} configurations")
+    sentence = f"Nothing is said here of {', of '.join(unknown[:-1])}, or of {unknown[-1]}: a comparison trains them too."
     return [Finding("not_compared", sentence, command=next_command(comparison, {}, verb="compare"), level="note")]
 
 

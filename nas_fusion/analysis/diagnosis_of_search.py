@@ -93,11 +93,18 @@ def _way_out(arm: Arm, ways: list[WayOut], every: int) -> str:
 
 
 def _price(way: WayOut, arm: Arm, *, short: bool = False) -> str:
-    epochs = "" if way.epochs is None else f", {way.epochs:.0f} epochs"
+    new, supernet = f"{way.new} of {way.evaluations}", " and a supernet" if way.supernet else ""
     if short:
-        return f"{way.title}: {way.new} of {way.evaluations}{epochs}"
+        return f"{way.title}: {new}{supernet}{_epochs(way.new_epochs)}"
     verb = ", replayed on the landscape, finds it" if way.replayed else " found it"
-    return f"{way.title}{verb} with {way.evaluations} evaluations ({way.new} of configurations new to {arm.title}{epochs})"
+    return (
+        f"{way.title}{verb} with {way.evaluations} evaluations{supernet}{_epochs(way.epochs)}, {way.new} of them of "
+        f"configurations new to {arm.title}{_epochs(way.new_epochs)}"
+    )
+
+
+def _epochs(epochs: float | None) -> str:
+    return "" if epochs is None else f" ({epochs:.0f} epochs)"
 
 
 def _causes(comparison: Comparison, arm: Arm, landscape: Landscape) -> tuple[str, ...]:

@@ -60,6 +60,14 @@ def shortfall(landscape: Landscape, configuration: Configuration) -> Shortfall:
     return Shortfall(regret, statistics.stdev(a - b for a, b in zip(ours, best, strict=True)) / math.sqrt(len(ours)))
 
 
+def regret_error(comparison: Comparison, arm: Arm) -> float | None:
+    """Return the standard error of an arm's regret, `None` without a landscape of several folds or seeds."""
+    landscape = comparison.landscape
+    if landscape is None or arm.best is None or arm.regret is None:
+        return None
+    return shortfall(landscape, arm.best).standard_error
+
+
 def regret_curves(comparison: Comparison) -> pd.DataFrame:
     """Return one row for each evaluation of each search, in their order: what stopping there would have cost and brought.
 

@@ -11,6 +11,7 @@ from nas_fusion.analysis.arms import Arm, Comparison
 from nas_fusion.analysis.bootstrap import bootstrap_scores
 from nas_fusion.analysis.costs import arm_costs, cost_in_all
 from nas_fusion.analysis.naming import chosen_points
+from nas_fusion.analysis.regret import regret_error
 from nas_fusion.analysis.scores import SCORES
 from nas_fusion.record import Predictions
 
@@ -33,12 +34,13 @@ def comparison_table(comparison: Comparison, *, resamples: int = 2000, confidenc
 
     Columns: `title`, `kind` (one of `KINDS`), `ours`, `points`; `validation_loss` (that the arm itself reached) with its
     interval `validation_loss_low`, `validation_loss_high`; `landscape_loss` and `regret` (of the chosen configuration, on the
-    one landscape where all were trained by the same rule); `evaluations`, `share_of_exhaustive` (not of references),
+    one landscape where all were trained by the same rule) with `regret_error` (its standard error over folds, or over seeds
+    where there is one fold); `evaluations`, `share_of_exhaustive` (not of references),
     `trained`, `reused`, `in_vain`; `epochs` and `samples` (of all evaluations of the arm, of what they inherit from, each
-    training once, and of the supernet that ranked its candidates) and `lineage_epochs`, `lineage_samples` (that the chosen
-    weights have seen, the inherited ones included);
-    and for each score `s` of `loss`, `accuracy`, `f1`, `sensitivity`, `specificity`, `auc` on the test subjects: `test_s`,
-    `test_s_low`, `test_s_high`. What is not known is not a number.
+    training once, and of the supernet that ranked its candidates, whose own are `supernet_epochs`) and `lineage_epochs`,
+    `lineage_samples` (that the chosen weights have seen, the inherited ones included); and for each score `s` of `loss`,
+    `accuracy`, `f1`, `sensitivity`, `specificity`, `auc` on the test subjects: `test_s`, `test_s_low`, `test_s_high`. What is
+    not known is not a number.
 
     Args:
         comparison: What is to be shown.
@@ -66,9 +68,19 @@ def search_columns(table: pd.DataFrame) -> pd.DataFrame:
     names = [name for name in _TITLES if name in ("title", "points") or table[name].notna().any()]
     shown = {_TITLES[name]: [cell(name, value) for value in table[name]] for name in names}
     shown["Arm"] = _titles(table)
+    if table["regret_error"].notna().any():
+        errors = [cell("loss", error) for error in table["regret_error"]]
+        both = zip(shown["Regret"], errors, strict=True)
+        shown["Regret"] = [
+            regret if "–" in (regret, error) or error == "0.000" else f"{regret} ± {error}" for regret, error in both
+        ]
     for title, (epochs, samples) in _COSTS.items():
         both = zip(table[epochs], table[samples], strict=True)
         shown[title] = [f"{cell(epochs, e)} epochs [{cell(samples, s)} samples]" for e, s in both]
+    in_all = zip(shown["Trained in all"], table["supernet_epochs"], strict=True)
+    shown["Trained in all"] = [
+        text + ("" if math.isnan(e) else f", supernet: {cell('epochs', e)} epochs") for text, e in in_all
+    ]
     return pd.DataFrame(shown, index=table.index)
 
 
@@ -115,8 +127,10 @@ def _facts(comparison: Comparison, arm: Arm) -> dict[str, object]:
         "points": chosen_points(comparison.space, arm),
         "landscape_loss": _number(arm.landscape_value),
         "regret": _number(arm.regret),
-        "evaluations": len(arm.evaluations),
+        "regret_error": _number(regret_error(comparison, arm)),
+        "evaluations": arm.n_evaluations,
         "share_of_exhaustive": math.nan if kind_of(comparison, arm) == "reference" else _number(arm.share_of_exhaustive),
+        "supernet_epochs": _number(arm.supernet.get("epochs")),
         "trained": arm.trained,
         "reused": arm.reused,
         "in_vain": arm.in_vain,

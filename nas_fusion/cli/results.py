@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -52,6 +53,8 @@ def print_search(comparison: Comparison, report: Path) -> None:
         for each in arm.unfinished
     ]
     print_table(["configuration", "grown from", "validation loss", "epochs", "accepted"], rows)
+    if arm.supernet:
+        print(f"\nSupernet that ranked them: {arm.supernet['epochs']:.0f} epochs [{arm.supernet['samples']:.0f} samples].")
     assert arm.best is not None
     value, baseline = f"validation loss {arm.value:.3f} nats", _baseline(comparison, arm)
     print(f"\nSelected: {_points(arm.best, space)} ({value}; baseline {baseline}).\n")
@@ -96,7 +99,19 @@ def comparison_json(comparison: Comparison, url: str, report: Path) -> dict[str,
         "trained_in_vain": comparison.trained_in_vain,
         "arms": [_arm_json(arm, comparison, scores) for arm in comparison.searches],
         "references": [_reference_json(arm, scores) for arm in comparison.arms if not arm.is_search],
+        "points": _points_json(comparison),
     }
+
+
+def _points_json(comparison: Comparison) -> dict[str, Any] | None:
+    """Return what the points are worth, alone and two by two, `None` where not every configuration is known."""
+    from nas_fusion.analysis.worth import worth_of_points
+
+    worth = worth_of_points(comparison)
+    if worth is None:
+        return None
+    pairs = [{"points": list(pair), "value": value} for pair, value in worth.interactions.items()]
+    return {"on": dict(worth.on), "values": dict(worth.values), "errors": worth.errors, "interactions": pairs}
 
 
 def test_json(comparison: Comparison, name: str, url: str) -> dict[str, Any]:
@@ -114,6 +129,7 @@ def _outcome_json(arm: Arm, comparison: Comparison) -> dict[str, Any]:
         "best": _active(arm.best, space),
         "value": arm.value,
         "baseline_value": _baseline_value(comparison, arm),
+        "supernet": dict(arm.supernet) or None,
         "evaluations": arm.n_evaluations,
         "shortened": list(arm.shortened),
         "unfinished": [_unfinished_json(each, space) for each in arm.unfinished],
@@ -135,10 +151,16 @@ def _unfinished_json(each: Unfinished, space: SearchSpace) -> dict[str, Any]:
 
 
 def _arm_json(arm: Arm, comparison: Comparison, scores: Scores) -> dict[str, Any]:
+    from nas_fusion.analysis.regret import regret_error
+    from nas_fusion.analysis.ways_out import is_trapped, ways_out
+
     return {
         **_outcome_json(arm, comparison),
         "landscape_value": arm.landscape_value,
         "regret": arm.regret,
+        "regret_standard_error": regret_error(comparison, arm),
+        "trapped": is_trapped(comparison, arm),
+        "ways_out": [asdict(way) for way in ways_out(comparison, arm)] if is_trapped(comparison, arm) else [],
         "share_of_exhaustive": arm.share_of_exhaustive,
         "test": scores[arm.name],
     }

@@ -10,9 +10,11 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from nas_fusion import history
-from nas_fusion.analysis import BASELINE, Arm, Comparison, Landscape, Unfinished, search_title
+from nas_fusion.analysis import BASELINE, Arm, Comparison, Escape, Landscape, Unfinished, search_title
+from nas_fusion.analysis.ways_out import is_trapped
 from nas_fusion.samplers import state_of
 from nas_fusion.study.budget import outlook
+from nas_fusion.study.escapes import ESCAPES, escapes
 from nas_fusion.study.final_test import keys_of, known_test
 from nas_fusion.study.laboratory import Laboratory
 from nas_fusion.study.shortening import shortenings
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from nas_fusion.space import Configuration, SearchSpace
 
 AUDITOR = "exhaustive"  # the arm that evaluates every configuration by one rule: its evaluations are the landscape
+
+_REPLAYED = 2**12  # configurations: on larger landscapes replays would keep the user waiting
 
 
 @dataclass(frozen=True)
@@ -56,10 +60,10 @@ def summarise(laboratory: Laboratory, storage: BaseStorage, studies: Sequence[st
     audit |= {key for search in searches if search.arm.name == AUDITOR for key in search.keys}
     searched = {key for search in searches if search.arm.name != AUDITOR or len(searches) == 1 for key in search.keys}
     in_vain = {key for search in searches for key in search.in_vain}
-    return Comparison(
+    comparison = Comparison(
         space=laboratory.space,
         cohort=_facts(laboratory),
-        arms=(*(_on_landscape(search.arm, landscape, laboratory) for search in searches), *references),
+        arms=tuple(_on_landscape(arm, landscape, laboratory) for arm in (*(search.arm for search in searches), *references)),
         inherit=spec.inherit,
         command=command or spec.command,
         landscape=landscape,
@@ -69,6 +73,7 @@ def summarise(laboratory: Laboratory, storage: BaseStorage, studies: Sequence[st
         trained_in_vain=len(in_vain - searched - audit),
         settings=laboratory.worker.description(),
     )
+    return replace(comparison, escapes=_escapes(comparison, spec))
 
 
 def check_complete(laboratory: Laboratory, storage: BaseStorage, studies: Sequence[str]) -> None:
@@ -222,18 +227,30 @@ def _landscape(searches: Sequence[_Search], laboratory: Laboratory) -> Landscape
     """Return every configuration's loss by one rule, if an arm evaluated all of them."""
     wanted = set(laboratory.space.configurations())
     for search in searches:
-        losses = {e.configuration: e.value for e in search.arm.evaluations if e.configuration is not None}
+        losses = {e.configuration: e.losses for e in search.arm.evaluations if e.configuration is not None}
         if search.arm.name == AUDITOR and losses.keys() >= wanted:
             return Landscape(losses, laboratory.space)
     return None
 
 
+def _escapes(comparison: Comparison, spec: StudySpec) -> tuple[Escape, ...]:
+    """Return what other searches find on the landscape, where one of the arms was trapped on it."""
+    landscape = comparison.landscape
+    if landscape is None or len(landscape) > _REPLAYED or not any(is_trapped(comparison, arm) for arm in comparison.searches):
+        return ()
+    candidates = [candidate for candidate in ESCAPES if candidate[0] != AUDITOR]
+    return escapes(landscape, standard_errors=1.0, candidates=candidates, seed=spec.seed, inherit=spec.inherit)
+
+
 def _on_landscape(arm: Arm, landscape: Landscape | None, laboratory: Laboratory) -> Arm:
+    best = arm.best
+    if best is None:
+        return arm
     size = sum(1 for _ in laboratory.space.configurations())
     arm = replace(arm, share_of_exhaustive=arm.n_evaluations / size)
-    if landscape is None or arm.best is None:
+    if landscape is None:
         return arm
-    return replace(arm, landscape_value=landscape.losses[arm.best], regret=landscape.regret(arm.best))
+    return replace(arm, landscape_value=landscape.losses[best], regret=landscape.regret(best))
 
 
 def _facts(laboratory: Laboratory) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from nas_fusion.analysis.arms import Comparison
+from nas_fusion.analysis.gain import NEGLIGIBLE
 from nas_fusion.analysis.naming import short_points
 from nas_fusion.analysis.shapley import PointValues
 from nas_fusion.analysis.worth import importance_in_words, point_name, worth_of_points
@@ -40,13 +41,11 @@ def importance_figure(comparison: Comparison) -> go.Figure:
     info = _get_importance_info(comparison.space, worth)
     figure = new_figure(height=170 + max(200, 44 * len(info.names)))
     figure.add_traces([_bars(info), _map(info)])
-    largest = (
-        max(abs(shared) for row in info.interactions for shared in row if shared is not None) if len(info.names) > 1 else 0.0
-    )
-    figure.update_layout(coloraxis=_scale(largest or 1.0), showlegend=False, margin={"t": 60})
+    shared = [abs(value) for row in info.interactions for value in row if value is not None]
+    figure.update_layout(coloraxis=_scale(max([NEGLIGIBLE, *shared])), showlegend=False, margin={"t": 60})
     order = {"autorange": "reversed", "showgrid": False, "ticks": ""}
     figure.update_layout(
-        xaxis={"domain": [0.0, 0.4], "title": "Shapley value (nats)", "zeroline": True, "zerolinecolor": INK},
+        xaxis={"domain": [0.0, 0.4], "title": "Shapley value (nats)", "zeroline": True, "zerolinecolor": INK, **_reach(info)},
         yaxis={"tickvals": list(range(len(info.names))), "ticktext": _labels(info), **order},
         xaxis2={"domain": [0.54, 1.0], "anchor": "y2", "side": "top", "showgrid": False, "ticks": "", "type": "category"},
         yaxis2={"anchor": "x2", "automargin": True, "type": "category", **order},
@@ -83,6 +82,11 @@ def _get_importance_info(space: SearchSpace, worth: PointValues) -> _ImportanceI
             for row, one in enumerate(points)
         ),
     )
+
+
+def _reach(info: _ImportanceInfo) -> dict[str, object]:
+    """Small values are not drawn large."""
+    return {} if max(map(abs, info.values)) > NEGLIGIBLE else {"range": [-NEGLIGIBLE, NEGLIGIBLE]}
 
 
 def _labels(info: _ImportanceInfo) -> list[str]:

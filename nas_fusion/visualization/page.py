@@ -56,7 +56,8 @@ table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabu
 th, td { padding: .35rem .5rem; text-align: right; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { font-weight: 600; vertical-align: bottom; border-bottom: 2px solid #b8bec4; }
 th:first-child, td:first-child, .words { text-align: left; }
-td:first-child, td.words { white-space: nowrap; }
+td { white-space: nowrap; }
+td:first-child, td.words { white-space: normal; min-width: 7.5rem; }
 td small { display: block; color: var(--soft); white-space: nowrap; }
 tr.search td:first-child { font-weight: 600; }
 tr.first-of-kind td { border-top: 2px solid #b8bec4; }

@@ -47,7 +47,8 @@ def test_a_trapped_search_and_one_that_finds_the_optimum() -> None:
     assert found.sentence == (
         "SFSA is trapped: after 8 of 16 evaluations it stopped at layer2 (0.520 nats on the landscape), but layer1 + layer3 "
         "reaches 0.300, a regret of 0.220. Its parts alone look worse than layer2 (0.520): layer1 0.610, layer3 0.650. The "
-        "cheapest way out: beam search found it with 13 evaluations (5 of configurations new to SFSA, 50 epochs)."
+        "cheapest way out: beam search found it with 13 evaluations (130 epochs), 5 of them of configurations new to SFSA "
+        "(50 epochs)."
     )
     assert found.causes[0].startswith("some points are worth little alone and much together")
     assert found.command == "nas-fusion search fusion-points --sampler beam --study sampler-beam"
@@ -60,8 +61,8 @@ def test_a_trapped_search_and_one_that_finds_the_optimum() -> None:
 def test_replayed_searches_may_be_cheaper_and_what_is_new_is_told_apart() -> None:
     found = about(planted_comparison(escapes=(FINDS_NOTHING, FINDS)), "SFSA")
     assert found.sentence.endswith(
-        "The cheapest way out: backward search, replayed on the landscape, finds it with 11 evaluations (8 of configurations "
-        "new to SFSA, 80 epochs); the fewest new ones are those of beam search: 5 of 13, 50 epochs."
+        "The cheapest way out: backward search, replayed on the landscape, finds it with 11 evaluations (110 epochs), 8 of "
+        "them of configurations new to SFSA (80 epochs); the fewest new ones are those of beam search: 5 of 13 (50 epochs)."
     )
     assert "--sampler beam " in found.command
     without_beam = planted_comparison(
@@ -69,8 +70,8 @@ def test_replayed_searches_may_be_cheaper_and_what_is_new_is_told_apart() -> Non
     )
     alone = about(without_beam, "SFSA")
     assert alone.sentence.endswith(
-        "backward search (patience=2), replayed on the landscape, finds it with 11 evaluations (8 of configurations "
-        "new to SFSA, 80 epochs)."
+        "backward search (patience=2), replayed on the landscape, finds it with 11 evaluations (110 epochs), 8 of "
+        "them of configurations new to SFSA (80 epochs)."
     )
     assert "--sampler backward --sampler-set patience=2" in alone.command
 
@@ -79,13 +80,29 @@ def test_ways_out_by_evaluations_and_none_that_evaluates_everything() -> None:
     everything = Escape("exhaustive", {}, 16, 6, 0.0, True, tuple(SPACE.configurations()))
     comparison = planted_comparison(escapes=(everything, FINDS_NOTHING, FINDS))
     found = ways_out(comparison, comparison.arms[0])
-    assert [(way.title, way.evaluations, way.new, way.epochs, way.replayed) for way in found] == [
-        ("backward search", 11, 8, 80.0, True),
-        ("beam search", 13, 5, 50.0, False),
+    assert [(way.title, way.evaluations, way.epochs, way.new, way.new_epochs, way.replayed) for way in found] == [
+        ("backward search", 11, 110.0, 8, 80.0, True),
+        ("beam search", 13, 130.0, 5, 50.0, False),
     ]
-    supernet = replace(beam(LANDSCAPE), supernet={"epochs": 7.0})
-    assert ways_out(planted_comparison(arms=(sfsa(LANDSCAPE), supernet)), sfsa(LANDSCAPE))[0].epochs == 57.0
     assert ways_out(one_search(), one_search().arms[0]) == []
+
+
+def test_a_supernet_is_part_of_the_price() -> None:
+    few = [((), None), ((1, 3), ()), ((1, 4), ())]
+    arm = search("differentiable", "Differentiable search", few, [(), (1, 3)], landscape=LANDSCAPE, supernet={"epochs": 95.0})
+    comparison = planted_comparison(arms=(sfsa(LANDSCAPE), beam(LANDSCAPE), exhaustive(LANDSCAPE), arm), escapes=(FINDS,))
+    found = ways_out(comparison, comparison.arms[0])
+    assert [(way.sampler, way.epochs) for way in found] == [("backward", 110.0), ("differentiable", 125.0), ("beam", 130.0)]
+    assert about(comparison, "SFSA").sentence.endswith("those of differentiable search: 2 of 3 and a supernet (115 epochs).")
+
+
+def test_without_epochs_the_fewest_evaluations_are_the_cheapest() -> None:
+    unknown = (replace(e, cost={}) for e in beam(LANDSCAPE).evaluations)
+    comparison = planted_comparison(
+        arms=(sfsa(LANDSCAPE), replace(beam(LANDSCAPE), evaluations=tuple(unknown)), exhaustive(LANDSCAPE)), escapes=(FINDS,)
+    )
+    found = ways_out(comparison, comparison.arms[0])
+    assert [(way.sampler, way.epochs, way.new_epochs) for way in found] == [("backward", 110.0, 80.0), ("beam", None, None)]
 
 
 def test_where_a_beam_was_trapped_too_the_next_command_is_exhaustive() -> None:

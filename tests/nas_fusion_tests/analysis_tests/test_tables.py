@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from nas_fusion.analysis import comparison_table, plain_table, synergy_landscape
+from nas_fusion.analysis import Landscape, comparison_table, plain_table, synergy_landscape
 from nas_fusion.analysis.tables import cell, search_columns
 from nas_fusion.analysis.tables import test_columns as columns_of_test
-from tests.nas_fusion_tests.analysis_tests.builders import evaluation, on, one_search, planted_comparison, sfsa
+from tests.nas_fusion_tests.analysis_tests.builders import SPACE, evaluation, on, one_search, planted_comparison, sfsa
 
 
 def test_what_was_chosen_and_what_it_cost() -> None:
@@ -104,3 +104,14 @@ def test_an_arm_without_evaluations_has_no_known_cost() -> None:
     arm = replace(sfsa(synergy_landscape()), evaluations=())
     table = comparison_table(planted_comparison(arms=(arm,)), resamples=10)
     assert np.isnan(table.loc["sfsa", "epochs"])
+
+
+def test_regret_is_shown_with_its_standard_error_where_folds_tell_it() -> None:
+    folds = {c: (loss - 0.01, loss + 0.01) for c, loss in synergy_landscape().losses.items()}
+    folds[on(2)] = (0.50, 0.54)
+    comparison = planted_comparison(landscape=Landscape(folds, SPACE))
+    table = comparison_table(comparison, resamples=10)
+    assert table.loc["sfsa", "regret_error"] == pytest.approx(0.01) and table.loc["beam", "regret_error"] == 0
+    assert search_columns(table)["Regret"].tolist()[:4] == ["0.220 ± 0.010", "0.000", "0.000", "–"]
+    alone = comparison_table(planted_comparison(), resamples=10)
+    assert alone["regret_error"].isna().all() and search_columns(alone).loc["sfsa", "Regret"] == "0.220"
