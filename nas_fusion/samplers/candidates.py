@@ -41,6 +41,10 @@ class Candidates:
         self._radix = tuple(sum(each[parameter] for parameter in unit) for unit in moves.units)
         self._first = tuple(each[unit[0]] for unit in moves.units)
         self._offset = space.index(moves.start)
+        self._allowed: dict[int, bool] = {}
+
+    def __reduce__(self) -> tuple[type[Candidates], tuple[Moves]]:
+        return Candidates, (self.moves,)  # what is listed can be listed again
 
     @property
     def is_listed(self) -> bool:
@@ -65,7 +69,9 @@ class Candidates:
         """Return whether the configuration of a space's index is allowed."""
         if not self.moves.is_restricted and not self.moves.space.is_constrained:
             return True
-        return self.moves.is_allowed(self.moves.space.configuration(index))
+        if index not in self._allowed:
+            self._allowed[index] = self.moves.is_allowed(self.moves.space.configuration(index))
+        return self._allowed[index]
 
     @cached_property
     def coding(self) -> Coding:
@@ -108,9 +114,7 @@ class Candidates:
     def _sorted(self, levels: Ints) -> Ints:
         levels = np.unique(levels, axis=0)
         order = np.lexsort((*levels.T, (levels > 0).sum(1)))
-        return self._allowed(levels[order])
-
-    def _allowed(self, levels: Ints) -> Ints:
+        levels = levels[order]
         if not self.moves.space.is_constrained:
             return levels
         return levels[[self.contains(self.index(row)) for row in levels]]

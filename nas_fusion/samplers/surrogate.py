@@ -73,7 +73,7 @@ class Surrogate(Engine):
         begun = [key for key in self._members if known.cost(key) is None and not known.is_claimed(key)]
         if begun:  # who had claimed it gave up
             return self._move(begun[0])
-        if len(self._members) >= self._size or not self._may_begin(known):
+        if len(self._members) >= self._size:
             return None
         self._propose(known)
         key = self._next_free(known)
@@ -102,11 +102,6 @@ class Surrogate(Engine):
     def _size_of_batch(self, n_before: int) -> int:
         return min(self._plan.batch_size, min(self._plan.n_trials, self._candidates.count) - n_before)
 
-    def _may_begin(self, known: Known) -> bool:
-        """Return whether what is chosen next can be evaluated now: weights come from the start."""
-        start = self._key(self._start)
-        return self._plan.inherit == "none" or known.cost(start) is not None or not known.is_claimed(start)
-
     def _propose(self, known: Known) -> None:
         """Begin to decide the batch, unless that has been done with the same evidence."""
         members = {*self._members}
@@ -134,6 +129,7 @@ class Surrogate(Engine):
         return None
 
     def _may_follow(self, known: Known) -> bool:
+        """Return whether others than the start can be evaluated: weights come from it."""
         return self._plan.inherit == "none" or known.cost(self._key(self._start)) is not None
 
     # --- keys ---
