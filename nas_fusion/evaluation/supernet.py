@@ -56,7 +56,7 @@ class SupernetPlan:
         ValueError: If a field is out of its range.
     """
 
-    length: float = 2.0
+    length: float = 1.0
     warm_up: float = 0.4
     held_out: float = 0.3
     hot: float = 1.0

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
+import multiprocessing
+import os
+import signal
+import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -13,10 +18,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 
 from nas_fusion import Cohort, EvaluationWorker, SearchSpace, history
 from nas_fusion.evaluation import SupernetPlan
 from nas_fusion.evaluation.ranking import mean_probabilities, most_probable
+from nas_fusion.evaluation.supernet import TrainedSupernet, train_supernet
 from nas_fusion.samplers import DifferentiableSampler
 from tests.nas_fusion_tests.evaluation_tests.products import ProductSpace, product_cohort
 from tests.nas_fusion_tests.evaluation_tests.tiny import TinySpace, tiny_cohort
@@ -103,8 +111,8 @@ def test_ranked_then_evaluated_like_any_other_trials(cohort: Cohort) -> None:
     assert len(ranking["configurations"]) == 8 and sum(p for _, p in ranking["configurations"]) == pytest.approx(1)
     assert sum(ranking["probabilities"]["p0"].values()) == pytest.approx(1)
     assert ranking["configurations"][0][0]["p0"] == "on"
-    assert ranking["cost"]["epochs"] == 2 * 16
-    assert 2 * 16 * 45 < ranking["cost"]["samples"] < 2 * 16 * 64 * 2 and ranking["cost"]["parameters"] == 2 * 10 + 3 * 4
+    assert ranking["cost"]["epochs"] == 2 * 8
+    assert 2 * 8 * 45 < ranking["cost"]["samples"] < 2 * 8 * 64 * 2 and ranking["cost"]["parameters"] == 2 * 10 + 3 * 4
     assert ranking["trained"] == [worker.key(worker.space.baseline), ranking["key"]]
     study.optimize(worker)
     best = [c for c, _ in ranking["configurations"] if "on" in c.values()][:2]
@@ -118,7 +126,7 @@ def test_asked_again_it_answers(cohort: Cohort, folder: Path, monkeypatch: pytes
     monkeypatch.setattr("nas_fusion.evaluation.ranking.train_supernet", lambda *a, **k: pytest.fail("trained again"))
     worker, study = EvaluationWorker(ProductSpace(), cohort, store=folder, device="cpu"), new_study()
     ranking = worker.rank(study)
-    assert ranking["trained"] == [] and ranking["cost"]["epochs"] == 32
+    assert ranking["trained"] == [] and ranking["cost"]["epochs"] == 16
     assert worker.rank(study) == ranking
 
 
@@ -157,6 +165,57 @@ def test_validation_subjects_decide_only_the_inherited_weights() -> None:
     )
     assert first["configurations"] == second["configurations"]
     assert first["trained"] == [first["key"]]
+
+
+def rank_in_process(folder: Path, cohort: Cohort, *, stops: bool) -> None:
+    """Rank a study on a journal; leave a line for each supernet that is begun, and stop in it if so asked."""
+    study = optuna.load_study(
+        storage=journal(folder), study_name="s", sampler=DifferentiableSampler(ProductSpace(), length=0.25)
+    )
+
+    def begun(*arguments: Any, **options: Any) -> TrainedSupernet:
+        with (folder / "begun").open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        while stops:
+            time.sleep(1)
+        return train_supernet(*arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nas_fusion.evaluation.ranking.train_supernet", begun)
+        EvaluationWorker(ProductSpace(), cohort, store=folder / "store", device="cpu").rank(study)
+
+
+def journal(folder: Path) -> JournalStorage:
+    return JournalStorage(JournalFileBackend(str(folder / "study.journal")))
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_one_process_ranks_and_the_others_wait(is_killed: bool, tmp_path: Path) -> None:
+    cohort = product_cohort()
+    optuna.create_study(storage=journal(tmp_path), study_name="s")
+    context = multiprocessing.get_context("fork")
+    first = context.Process(target=rank_in_process, args=(tmp_path, cohort), kwargs={"stops": is_killed}, daemon=True)
+    first.start()
+    deadline = time.monotonic() + 60
+    while is_killed and not (tmp_path / "begun").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    others = [
+        context.Process(target=rank_in_process, args=(tmp_path, cohort), kwargs={"stops": False}, daemon=True) for _ in range(2)
+    ]
+    for other in others:
+        other.start()
+    if is_killed:
+        time.sleep(0.5)
+        assert first.pid is not None and (tmp_path / "begun").read_text() == f"{first.pid}\n"  # the others wait
+        os.kill(first.pid, signal.SIGKILL)
+    for process in (first, *others):
+        process.join(60)
+    assert [process.exitcode for process in (first, *others)] == [-signal.SIGKILL if is_killed else 0, 0, 0]
+    assert len((tmp_path / "begun").read_text().split()) == 1 + is_killed
+    written = history.ranking_of(optuna.load_study(storage=journal(tmp_path), study_name="s"))
+    undisturbed = EvaluationWorker(ProductSpace(), cohort, device="cpu").rank(new_study(length=0.25))
+    assert written is not None and written["configurations"] == undisturbed["configurations"]
 
 
 def test_space_without_a_supernet() -> None:
