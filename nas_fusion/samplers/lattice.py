@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections import ChainMap
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeVar
 
@@ -238,6 +238,8 @@ class Lattice(Engine):
         self._behind: list[Node] = []  # all of the finished rounds
         self._met: Met = {node.key.configuration: node for node in self.front.candidates}
         self._cursor = 0  # how many of the round are known, counted from its first
+        self._guessed: list[Front] = []
+        self._guessed_by: list[int] = []
 
     def refresh(self, known: Known) -> None:
         while self.front.candidates:
@@ -248,6 +250,7 @@ class Lattice(Engine):
                 return
             self._behind += nodes
             self.front, self._cursor = _meet(self._policy.following(self.front, known, self._met), self._met), 0
+            self._guessed, self._guessed_by = [], []
 
     def next_move(self, known: Known) -> Move | None:
         node = _first_free(self.front.nodes[self._cursor :], known)
@@ -273,12 +276,20 @@ class Lattice(Engine):
         nodes = (*self._behind, *self.front.nodes)
         return list(dict.fromkeys(node.key for node in nodes if known.cost(node.key) is not None))
 
-    def _likely_fronts(self, known: Known) -> Iterator[Front]:
-        """Yield the rounds to come as far as they can be guessed: each as if the unknown of the one before were worthless."""
-        front, met = self.front, ChainMap({}, self._met)
-        while self._rule.speculate and front.candidates:
-            front = _meet(self._policy.likely(front, known, met), met)
-            yield front
+    def _likely_fronts(self, known: Known) -> list[Front]:
+        """Return the rounds to come as far as they can be guessed: each as if the unknown of the one before were worthless."""
+        if self._rule.speculate and self._n_known(known) != self._guessed_by:
+            front, met = self.front, ChainMap({}, self._met)
+            self._guessed = []
+            while front.candidates:
+                front = _meet(self._policy.likely(front, known, met), met)
+                self._guessed.append(front)
+            self._guessed_by = self._n_known(known)
+        return self._guessed
+
+    def _n_known(self, known: Known) -> list[int]:
+        """Return what the guess depends on: how much is known of each round. What is known stays so."""
+        return [sum(known.cost(node.key) is not None for node in front.nodes) for front in (self.front, *self._guessed)]
 
     def _is_ready(self, node: Node, known: Known) -> bool:
         """Return whether the weights that a node inherits are there, and of a lineage that the search has really come to.
