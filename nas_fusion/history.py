@@ -248,7 +248,8 @@ def write_losses(trial: Trial, losses: Sequence[float]) -> None:
 
 def losses_of(trial: FrozenTrial) -> tuple[float, ...]:
     """Return what `write_losses` wrote on a trial, empty if nothing."""
-    return tuple(trial.user_attrs.get(_LOSSES, ()))
+    written = trial.user_attrs.get(_LOSSES)
+    return tuple(written) if written else ()
 
 
 def write_evaluation(trial: Trial, evaluation: Evaluation) -> None:

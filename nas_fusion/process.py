@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 
@@ -38,6 +39,10 @@ class Process:
         return cls(host, int(pid), None if start == "?" else int(start))
 
     def __str__(self) -> str:
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
         return f"{self.pid} {'?' if self.start is None else self.start} {self.host}"
 
     def is_dead(self) -> bool:

@@ -9,11 +9,11 @@ import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 from weakref import ReferenceType, WeakKeyDictionary, ref
 
 from optuna import Study, TrialPruned
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
@@ -121,7 +121,6 @@ class SearchSampler(BaseSampler):
         self.moves = Moves(self.space, forced, groups)
         self._max_retries = max_retries
         self._random = RandomSampler(seed=seed)
-        self._distributions = {name: CategoricalDistribution(choices) for name, choices in self.space.parameters.items()}
         self._lock = threading.RLock()
         self._views: WeakKeyDictionary[BaseStorage, dict[int, _View]] = WeakKeyDictionary()
         self._recent: _Recent | None = None
@@ -275,7 +274,7 @@ class SearchSampler(BaseSampler):
                     if decision is not None:
                         view.decided[trial._trial_id] = decision
                         if decision.key is not None:
-                            view.ledger.note(trial.number, decision.key, decision.parameters, decision.claim.round)
+                            view.ledger.note(trial, decision.key, decision.parameters, decision.claim.round)
                         return decision
             time.sleep(pause)
             pause = min(2 * pause, longest)
@@ -290,31 +289,26 @@ class SearchSampler(BaseSampler):
 
     def _must_repeat(self, study: Study, trial: FrozenTrial, started: float, key: Key) -> bool:
         """Return whether another trial decided for the same, each having taken the other for dead: only slowness allows it."""
+        view = self._view(study)
+        assert view is not None, "Should not reach."
+        if not view.ledger.lost_patience() and time.monotonic() - started < _SLOW_S:
+            return False
         with self._lock:
-            view = self._view(study)
-            assert view is not None, "Should not reach."
-            if not view.ledger.lost_patience() and time.monotonic() - started < _SLOW_S:
-                return False
             return self._read(study).ledger.is_contested(key, trial.number)
 
     # --- Optuna's questions ---
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """Return the space's parameters for a trial that was decided, none for others."""
+        """Return nothing: Optuna asks for one parameter at a time more quickly than for all at once."""
         self._raise_error_if_multi_objective(study)
-        claim = self._claim(study, trial)
-        is_decided = claim is not None and claim.configuration is not None and claim.round is not None
-        return dict(self._distributions) if is_decided else {}
+        return {}
 
     def sample_relative(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
         """Return what the trial was decided to evaluate; parameters that are not the space's are drawn independently."""
         self._raise_error_if_multi_objective(study)
         if not search_space:
             return {}
-        claim = self._claim(study, trial)
-        decided: dict[str, Any] = {} if claim is None or claim.configuration is None else claim.configuration.to_dict()
-        if search_space.keys() == decided.keys():
-            return decided
+        decided = self._decision_of(study, trial).parameters
         return {
             name: decided[name] if name in decided else self.sample_independent(study, trial, name, distribution)
             for name, distribution in search_space.items()
@@ -323,19 +317,23 @@ class SearchSampler(BaseSampler):
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """Return a random choice; in a surplus trial, raise `TrialPruned` for the space's parameters.
+        """Return what was decided for one of the space's parameters, a random choice for any other.
 
         Raises:
             TrialPruned: If there is nothing to evaluate; the study is stopped if that is because the search is complete.
+            ValueError: If a parameter of the space is asked for with other choices.
         """
+        choices = self.space.parameters.get(param_name)
+        if choices is not None:
+            decision = self._decision_of(study, trial)
+            is_own = getattr(param_distribution, "choices", None) == choices
+            if param_name in decision.parameters:
+                if is_own:
+                    return decision.parameters[param_name]
+                raise ValueError(f"`{param_name}` must be suggested with the choices {choices}, but got {param_distribution}.")
+            if is_own and decision.claim.surplus is not None:
+                _end_surplus(study, decision.claim.surplus)
         self._raise_error_if_multi_objective(study)
-        if self._distributions.get(param_name) == param_distribution:
-            claim = self._claim(study, trial)
-            if claim is not None and claim.surplus is not None:
-                if claim.surplus == history.COMPLETE:
-                    _stop(study)
-                    raise TrialPruned("The search is complete.")
-                raise TrialPruned("All that can be evaluated now is being evaluated by others.")
         return self._random.sample_independent(study, trial, param_name, param_distribution)
 
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
@@ -357,12 +355,21 @@ class SearchSampler(BaseSampler):
         """Give the generator for parameters that are not the space's a new seed."""
         self._random.reseed_rng()
 
-    def _claim(self, study: Study, trial: FrozenTrial) -> Claim | None:
+    def _decision_of(self, study: Study, trial: FrozenTrial) -> _Decision:
         view = self._view(study)
         decided = None if view is None else view.decided.get(trial._trial_id)
         if decided is not None:
-            return decided.claim
-        return history.claim_of(study._storage.get_trial(trial._trial_id))
+            return decided
+        claim = history.claim_of(study._storage.get_trial(trial._trial_id)) or Claim()
+        is_decided = claim.round is not None  # or else its parameters were given, and what was not is drawn
+        return _Decision(None, claim, claim.configuration.to_dict() if claim.configuration and is_decided else {})
+
+
+def _end_surplus(study: Study, reason: str) -> NoReturn:
+    if reason == history.COMPLETE:
+        _stop(study)
+        raise TrialPruned("The search is complete.")
+    raise TrialPruned("All that can be evaluated now is being evaluated by others.")
 
 
 def _stop(study: Study) -> None:

@@ -98,11 +98,11 @@ class DifferentiableSampler(SearchSampler):
             TrialPruned: If there is nothing to evaluate, as every sampler of ours.
             RuntimeError: If it is the space's and the study has no ranking.
         """
-        if self._distributions.get(param_name) == param_distribution and self.needs_ranking(study):
-            claim = self._claim(study, trial)
-            if claim is not None and claim.surplus is not None:
-                raise RuntimeError(
-                    "`study` must have a ranking of the configurations, but has none; call `EvaluationWorker.rank(study)` "
-                    "before it is optimised (a table of losses has no model that could be trained for it)."
-                )
+        choices = self.space.parameters.get(param_name)
+        is_own = choices is not None and getattr(param_distribution, "choices", None) == choices
+        if is_own and self._decision_of(study, trial).claim.surplus is not None and self.needs_ranking(study):
+            raise RuntimeError(
+                "`study` must have a ranking of the configurations, but has none; call `EvaluationWorker.rank(study)` "
+                "before it is optimised (a table of losses has no model that could be trained for it)."
+            )
         return super().sample_independent(study, trial, param_name, param_distribution)

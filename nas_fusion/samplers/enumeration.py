@@ -27,6 +27,7 @@ class Enumeration(Engine):
         self._start = self._space.index(moves.start)
         self._cursor = 0
         self._passed: list[Key] = []
+        self._is_plain = not moves.is_restricted and not moves.space.is_constrained
 
     def refresh(self, known: Known) -> None:
         self._passed = [key for key in self._passed if known.cost(key) is None]
@@ -46,10 +47,11 @@ class Enumeration(Engine):
         return None
 
     def is_complete(self, known: Known) -> bool:
-        rest = (self._key(position) for position in range(self._cursor, self._moves.size))
-        return all(known.cost(key) is not None for key in self._passed) and all(
-            key is None or known.cost(key) is not None for key in rest
-        )
+        for position in range(self._cursor, self._moves.size):
+            key = self._key(position)
+            if key is not None and known.cost(key) is None:
+                return False
+        return all(known.cost(key) is not None for key in self._passed)
 
     def path(self, known: Known) -> list[Configuration]:
         ranked = [(cost, key.configuration) for key in self.used(known) if not math.isinf(cost := _cost(known, key))]
@@ -69,7 +71,7 @@ class Enumeration(Engine):
 
     def _key(self, position: int) -> Key | None:
         """Return the key of a position in the enumeration, `None` for what is not canonical."""
-        if not self._moves.is_restricted and not self._space.is_constrained:
+        if self._is_plain:
             return self._key_of(position)
         configuration = self._moves.configuration(position)
         return self._key_of(self._space.index(configuration)) if self._moves.is_allowed(configuration) else None

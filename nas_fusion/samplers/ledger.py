@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
@@ -17,7 +17,8 @@ from nas_fusion.samplers.engine import Key, key_of
 from nas_fusion.space import Configuration, SearchSpace
 
 UNCLAIMED_S = 5.0  # a running trial without a claim is not ours, or its process is dead, after so long
-_ONE_BY_ONE = 64  # so many trials at most are read singly, where a storage does that in constant time
+_CHEAP_SINGLES = (InMemoryStorage, JournalStorage)  # read one trial in constant time
+_ONE_BY_ONE = 64  # then so many at most are read singly
 
 
 class _Outcome(NamedTuple):
@@ -27,6 +28,14 @@ class _Outcome(NamedTuple):
     number: int
     cost: float
     losses: tuple[float, ...]
+
+
+class _Asked(NamedTuple):
+    """What a trial was asked for by the ledger's owner."""
+
+    trial_id: int
+    key: Key
+    parameters: dict[str, Any]
 
 
 class Ledger:
@@ -68,7 +77,7 @@ class Ledger:
         self._given_up: dict[Key, None] = {}
         self._claims: dict[Key, list[int]] = {}
         self._pending: dict[int, float] = {}  # number to when it was first seen running without a claim
-        self._asked: dict[int, tuple[Key, dict[str, Any]]] = {}  # what this ledger's owner asked for
+        self._asked: dict[int, _Asked] = {}  # what this ledger's owner asked for
         self._rounds: dict[Key, int] = {}
         self.evaluated: list[int] = []
         self.surplus: list[int] = []
@@ -108,7 +117,8 @@ class Ledger:
 
     def losses_of(self, trial: FrozenTrial, cost: float) -> tuple[float, ...]:
         """Return what is minimised for the losses of a trial: nothing if its cost is infinite or nothing was written."""
-        return () if math.isinf(cost) else tuple(self._sign * loss for loss in history.losses_of(trial))
+        losses = () if math.isinf(cost) else history.losses_of(trial)
+        return tuple([self._sign * loss for loss in losses]) if losses else ()
 
     def number(self, key: Key) -> int | None:
         """Return the number of the trial whose value counts for a key."""
@@ -121,6 +131,8 @@ class Ledger:
 
     def waits_for(self, number: int) -> bool:
         """Return whether a trial of a lower number may still write a claim."""
+        if not self._pending:
+            return False
         now = time.monotonic()
         return any(other < number and now - since < UNCLAIMED_S for other, since in self._pending.items())
 
@@ -132,9 +144,9 @@ class Ledger:
         """Return whether another trial than this one claims a key or has settled it."""
         return key in self._outcomes or any(other != number for other in self._claims.get(key, ()))
 
-    def note(self, number: int, key: Key, parameters: dict[str, Any], round_: int | None) -> None:
+    def note(self, trial: FrozenTrial, key: Key, parameters: dict[str, Any], round_: int | None) -> None:
         """Remember what a trial was asked for, which saves working it out when it ends."""
-        self._asked[number] = key, parameters
+        self._asked[trial.number] = _Asked(trial._trial_id, key, parameters)
         self._note_round(key, round_)
 
     def read(self, storage: BaseStorage, study_id: int, *, below: int | None = None) -> None:
@@ -145,8 +157,9 @@ class Ledger:
             study_id: Which study.
             below: Trials of this number and above need not be read, `None` to read all.
         """
-        trials = list(self._fetch(storage, study_id, below))
-        self._claims, self._open, known_pending, self._pending = {}, {}, self._pending, {}
+        trials = self._fetch(storage, study_id, below)
+        known_pending = self._pending
+        self._claims, self._open, self._pending = {}, {}, {}
         for trial in trials:
             if trial.state.is_finished():
                 self._finish(trial)
@@ -157,16 +170,14 @@ class Ledger:
                 trial = storage.get_trial(trial._trial_id)
             self._take_open(trial, known_pending)
 
-    def _fetch(self, storage: BaseStorage, study_id: int, below: int | None) -> Iterator[FrozenTrial]:
-        if (
-            below is not None
-            and isinstance(storage, (InMemoryStorage, JournalStorage))
-            and len(self._open) + below - self._seen <= _ONE_BY_ONE
-        ):
-            ids = [*self._open.values()]
-            ids += [storage.get_trial_id_from_study_id_trial_number(study_id, n) for n in range(self._seen, below)]
+    def _fetch(self, storage: BaseStorage, study_id: int, below: int | None) -> list[FrozenTrial]:
+        if below is not None and self._reads_singly(storage, below):
+            ids = list(self._open.values())
+            for number in range(self._seen, below):
+                own = self._asked.get(number)
+                ids.append(own.trial_id if own else storage.get_trial_id_from_study_id_trial_number(study_id, number))
             self._seen = max(self._seen, below)
-            return map(storage.get_trial, ids)
+            return [storage.get_trial(trial_id) for trial_id in ids]
         trials = storage.get_all_trials(study_id, deepcopy=False)
         first_id = trials[0]._trial_id if trials else None
         if len(trials) < self._seen or first_id != (first_id if self._first_id is None else self._first_id):
@@ -174,7 +185,17 @@ class Ledger:
         self._first_id = first_id
         numbers = [*self._open, *range(self._seen, len(trials))]
         self._seen = len(trials)
-        return (trials[number] for number in numbers)
+        return [trials[number] for number in numbers]
+
+    def _reads_singly(self, storage: BaseStorage, below: int) -> bool:
+        """Return whether it is cheaper to read trials one by one than all at once.
+
+        Relational storages answer for a trial that they saw finished, as Optuna looks for waiting ones, without the database.
+        """
+        n_trials = len(self._open) + below - self._seen
+        if isinstance(storage, _CHEAP_SINGLES):
+            return n_trials <= _ONE_BY_ONE
+        return n_trials == 1 and below >= self._seen
 
     def _take_open(self, trial: FrozenTrial, known_pending: dict[int, float]) -> None:
         is_ours = history.is_own_claim(trial)
@@ -193,8 +214,8 @@ class Ledger:
 
     def _finish(self, trial: FrozenTrial) -> None:
         asked = self._asked.pop(trial.number, None)
-        if asked is not None and trial.params == asked[1]:
-            self._end(trial, asked[0], asked[0])
+        if asked is not None and trial.params == asked.parameters:
+            self._end(trial, asked.key, asked.key)
         elif history.is_surplus(trial):
             self.surplus.append(trial.number)
         else:
