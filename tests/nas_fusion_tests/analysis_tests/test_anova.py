@@ -83,6 +83,6 @@ def test_a_parameter_with_three_choices_and_a_landscape_without_variance() -> No
 
 
 def test_what_is_not_complete_is_refused() -> None:
+    space = SearchSpace({"a": ["none", "x"], "b": ["none", "x"]})
     with pytest.raises(ValueError, match=r"`landscape` must be complete, but got 1 of 4 configurations\."):
-        space = SearchSpace({"a": ["none", "x"], "b": ["none", "x"]})
         shapley_effects(Landscape({space.baseline: 1.0}, space))

@@ -148,7 +148,7 @@ def test_errors_are_those_of_the_values_of_each_fold() -> None:
 
 def test_what_is_missing_or_unknown_is_named() -> None:
     part = Landscape({Configuration({"a": "none", "b": "none"}): 1.0}, {"a": ["none", "x"], "b": ["none", "x"]})
-    with pytest.raises(ValueError, match="`landscape` must hold all 4 sets of points, but got 1 of them: .* is missing"):
+    with pytest.raises(ValueError, match=r"`landscape` must hold all 4 sets of points, but got 1 of them: .* is missing"):
         point_values(part)
     with pytest.raises(ValueError, match=r"`one` and `other` must be two of \['layer1', .*\], but got 'layer1' and 'layer1'"):
         point_values(synergy_landscape()).interaction("layer1", "layer1")
