@@ -12,6 +12,7 @@ from torch import nn
 
 from nas_fusion import Cohort, Configuration, Reference, SearchSpace, Stage, TrainingPlan
 from nas_fusion.cohorts import Fold, Inputs, Splits
+from nas_fusion.fusion import Gate
 
 FEATURES = 3
 
@@ -29,8 +30,33 @@ class Tiny(nn.Module):
         time.sleep(self.delay)
         logits = sum(layer(inputs[name]) for name, layer in self.alone.items())
         for i, weight in self.fused.items():
-            logits = logits + (inputs["x"][:, int(i)] * inputs["y"][:, int(i)]).unsqueeze(1) * weight
+            logits = logits + (inputs["x"][:, int(i)] * inputs["y"][:, int(i)]).unsqueeze(1) * weight * self.openness(i)
         return logits
+
+    def openness(self, i: str) -> torch.Tensor | float:
+        return 1.0
+
+
+class GatedTiny(Tiny):
+    """All products at once, each behind a gate."""
+
+    def __init__(self, streams: tuple[str, ...], points: tuple[str, ...], delay: float) -> None:
+        super().__init__(streams, tuple(range(len(points))), delay)
+        self.points = points
+        self.gates = nn.ModuleList(Gate(2) for _ in points)
+
+    @property
+    def architecture(self) -> Mapping[str, nn.Parameter]:
+        return {point: gate.get_parameter("logits") for point, gate in zip(self.points, self.gates, strict=True)}
+
+    def draw(self, temperature: float, generator: torch.Generator | None = None) -> None:
+        for gate in self.gates:
+            assert isinstance(gate, Gate)
+            gate.draw(temperature, generator)
+
+    def openness(self, i: str) -> torch.Tensor:
+        weights: torch.Tensor = self.gates[int(i)]()
+        return weights[1]
 
 
 class TinySpace(SearchSpace):
@@ -57,6 +83,13 @@ class TinySpace(SearchSpace):
         chosen = self.canonical(configuration)
         plan = TrainingPlan(epochs=3, batch_size=16, learning_rate=0.05)
         return [Stage("train", plan, lambda: self.build(chosen, inputs), chosen)]
+
+    def supernet(self, inputs: Inputs) -> Stage:
+        if self._options["modules"] != ["on"]:
+            return super().supernet(inputs)
+        plan = TrainingPlan(epochs=3, batch_size=16, learning_rate=0.05)
+        points = tuple(self.parameters)
+        return Stage("supernet", plan, lambda: GatedTiny(inputs.names, points, self._options["delay"]), self.baseline)
 
     def references(self, inputs: Inputs) -> dict[str, Reference]:
         plan = TrainingPlan(epochs=3, batch_size=16, learning_rate=0.05)
