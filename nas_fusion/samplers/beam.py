@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Unpack
 
-from nas_fusion.samplers.lattice import Policy
 from nas_fusion.samplers.lattice_sampler import LatticeOptions, LatticeSampler
+from nas_fusion.samplers.policy import Policy
 from nas_fusion.samplers.rounds import Rounds
 from nas_fusion.space import SearchSpace
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Unpack
 
 from nas_fusion.samplers.floating_rounds import FloatingRounds
-from nas_fusion.samplers.lattice import Policy
 from nas_fusion.samplers.lattice_sampler import LatticeOptions, LatticeSampler
+from nas_fusion.samplers.policy import Policy
 from nas_fusion.space import SearchSpace
 
 DIRECTIONS = ("forward", "backward")

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from nas_fusion.samplers.engine import Known
-from nas_fusion.samplers.lattice import Front, Met, Node, Policy, Rule, cost_of
 from nas_fusion.samplers.moves import Moves
+from nas_fusion.samplers.policy import Front, Met, Node, Policy, Rule
 from nas_fusion.space import Configuration
 
 
@@ -67,8 +67,8 @@ class FloatingRounds(Policy):
             if result is None or self.is_over(judged):
                 return judged
             old, new = current.configuration, result.configuration
-            barred = {parameter: choice for parameter, choice in old.items() if choice != new[parameter]}
-            return self._back(self._recorded(judged, result, known), result, barred, met)
+            changed = {parameter: choice for parameter, choice in old.items() if choice != new[parameter]}
+            return self._back(self._recorded(judged, result, known), result, changed, met)
         if result is None or not self._is_worth_it(front, result, known):
             return self._along(front, current, met)
         judged = self.judged(front, result, known)
@@ -87,8 +87,8 @@ class FloatingRounds(Policy):
 
     def _recorded(self, front: FloatingFront, node: Node, known: Known) -> FloatingFront:
         record = front.records.get(self._size(node))
-        if record is not None and cost_of(record, known) <= cost_of(node, known):
-            return front
+        if record is not None and self.rank(record, known) <= self.rank(node, known):
+            return front  # each step back lowers a record: the search ends
         return replace(front, records={**front.records, self._size(node): node})
 
     def _along(self, front: FloatingFront, current: Node, met: Met) -> FloatingFront:

@@ -9,7 +9,8 @@ from typing import NamedTuple, TypedDict
 from nas_fusion.samplers._base import SearchSampler
 from nas_fusion.samplers.acceptance import Acceptance
 from nas_fusion.samplers.engine import Engine
-from nas_fusion.samplers.lattice import Lattice, Policy, Rule
+from nas_fusion.samplers.lattice import Lattice
+from nas_fusion.samplers.policy import Policy, Rule
 from nas_fusion.samplers.rounds import Rounds
 from nas_fusion.space import Configuration, SearchSpace
 

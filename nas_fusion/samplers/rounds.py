@@ -7,8 +7,8 @@ from dataclasses import replace
 from math import comb
 
 from nas_fusion.samplers.engine import Known
-from nas_fusion.samplers.lattice import Front, Met, Node, Policy, Rule, Worthless, check_count
 from nas_fusion.samplers.moves import Moves
+from nas_fusion.samplers.policy import Front, Met, Node, Policy, Rule, Worthless, check_count
 from nas_fusion.space import Configuration
 
 

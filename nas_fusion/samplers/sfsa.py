@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from nas_fusion.samplers.lattice import Policy
 from nas_fusion.samplers.lattice_sampler import LatticeSampler
+from nas_fusion.samplers.policy import Policy
 from nas_fusion.samplers.rounds import Rounds
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from nas_fusion.history import Claim
 from nas_fusion.samplers.engine import Engine, Key, Move
 from nas_fusion.samplers.floating_rounds import FloatingRounds
-from nas_fusion.samplers.lattice import Lattice, Policy, Rule
+from nas_fusion.samplers.lattice import Lattice
 from nas_fusion.samplers.moves import Moves
+from nas_fusion.samplers.policy import Policy, Rule
 from nas_fusion.samplers.rounds import Rounds
 from nas_fusion.space import SearchSpace
 

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 
 from nas_fusion.samplers import BackwardSampler, BeamSampler, ExhaustiveSampler, FloatingSampler, SearchSampler, SFSASampler
 from nas_fusion.samplers.floating_rounds import FloatingFront
-from nas_fusion.samplers.lattice import Rule
+from nas_fusion.samplers.policy import Rule
 from nas_fusion.space import SearchSpace
 from tests.nas_fusion_tests.samplers_tests.engines import Table, lattice, searched
 from tests.nas_fusion_tests.samplers_tests.landscapes import choices, evaluated, lookup, points, random_losses, run
