@@ -47,8 +47,9 @@ def curves_figure(comparison: Comparison) -> go.Figure:
 def _get_curves_info(comparison: Comparison, arm: Arm) -> list[_CurveInfo]:
     return [
         _CurveInfo(
-            "A₀" if e.configuration == comparison.space.baseline else points(comparison.space, e.configuration or {}),
-            e.configuration in arm.path,
+            ("A₀" if e.configuration == comparison.space.baseline else points(comparison.space, e.configuration or {}))
+            + (" (control)" if e.is_control else ""),
+            e.configuration in arm.path and not e.is_control,
             tuple(sum(losses) / len(losses) for losses in zip(*e.curves, strict=False)),
         )
         for e in arm.evaluations

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 PREFIX = "nas-fusion-"
 _CARD = 445  # pixels
+_DOTS = ("evaluated", "not evaluated")
+_ROOM = 40  # nodes of a lattice
 
 
 def publish(study: optuna.Study, comparison: Comparison) -> list[str]:
@@ -46,11 +48,20 @@ def _fitted(named: NamedFigure) -> go.Figure:
     if named.name == "arms":
         figure.update_yaxes(ticktext=[text.replace("<br>", " ") for text in figure.layout.yaxis.ticktext])
     if named.name == "lattice":
-        figure.update_traces(marker={"size": 12}, selector=lambda trace: trace.name in ("evaluated", "not evaluated"))
-        figure.update_traces(marker={"size": 7}, selector={"name": "best of all"})
-        figure.update_annotations(font={"size": 9}, yshift=-18)
-        figure.update_traces(textfont={"size": 9}, selector={"mode": "markers+text"})
+        _fit_lattice(figure)
     return figure
+
+
+def _fit_lattice(figure: go.Figure) -> None:
+    """Names on one line below small nodes; searches' symbols only where there is room for them."""
+    crowded = sum(len(trace.x) for trace in figure.data if trace.name in _DOTS) > _ROOM
+    figure.update_traces(marker={"size": 7 if crowded else 11}, selector=lambda trace: trace.name in _DOTS)
+    figure.update_traces(marker={"size": 5 if crowded else 7}, selector={"name": "best of all"})
+    for annotation in figure.layout.annotations:
+        annotation.text = annotation.text.replace("<br>", " ")
+    figure.update_annotations(font={"size": 9}, yshift=-12)
+    marks = {"visible": False} if crowded else {"textfont": {"size": 9}, "marker": {"size": 9}}
+    figure.update_traces(marks, selector={"mode": "markers+text"})
 
 
 def note(comparison: Comparison) -> str:

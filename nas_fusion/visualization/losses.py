@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -9,6 +10,8 @@ import plotly.graph_objects as go
 
 from nas_fusion.analysis.arms import Comparison
 from nas_fusion.analysis.naming import points
+from nas_fusion.record import Evaluation
+from nas_fusion.space import SearchSpace
 from nas_fusion.visualization.style import FLOOR_TITLES, INK, colour, line_width, new_figure, symbol
 
 _APART = 0.08  # nats
@@ -87,13 +90,19 @@ def floor_lines(comparison: Comparison) -> list[tuple[float, str]]:
     return lines
 
 
+def _name(space: SearchSpace, evaluation: Evaluation) -> str:
+    if evaluation.configuration is None:
+        return ""
+    return points(space, evaluation.configuration) + (" (trained on: control)" if evaluation.is_control else "")
+
+
 def _get_losses_info(comparison: Comparison) -> list[_LossesInfo]:
     return [
         _LossesInfo(
             arm.title,
             tuple(e.value for e in arm.evaluations),
-            tuple(points(comparison.space, e.configuration or {}) if e.configuration else "" for e in arm.evaluations),
-            tuple(accumulate((e.value for e in arm.evaluations), min)),
+            tuple(_name(comparison.space, e) for e in arm.evaluations),
+            tuple(accumulate((math.inf if e.is_control else e.value for e in arm.evaluations), min)),
         )
         for arm in comparison.searches
     ]

@@ -26,7 +26,7 @@ def regret_figure(comparison: Comparison) -> go.Figure:
     figure = new_figure(height=430, hovermode="closest")
     arms = comparison.searches
     for position, arm in enumerate(arms):
-        steps = curves[curves["arm"] == arm.name]
+        steps = _changes(curves[curves["arm"] == arm.name])
         width = line_width(position, len(arms))
         figure.add_traces([_steps(steps, column, axis, position, width) for column, axis, _, _ in _PANELS])
         figure.add_trace(legend_entry(arm.title, arm.name, position))
@@ -57,6 +57,13 @@ def regret_caption(comparison: Comparison) -> str:
     return f"{text} In the shaded part, training again would change as much. Each symbol marks a search's end."
 
 
+def _changes(steps: pd.DataFrame) -> pd.DataFrame:
+    """Where a step begins, and the last: what is in between draws nothing."""
+    kept = (steps["best"] != steps["best"].shift()) | (steps["regret"] != steps["regret"].shift())
+    kept.iloc[-1] = True
+    return steps[kept]
+
+
 def _steps(steps: pd.DataFrame, column: str, axis: str, position: int, width: float) -> go.Scatter:
     title, arm = steps[["title", "arm"]].iloc[0]
     unit = "evaluations" if column == "evaluation" else "epochs"
@@ -69,9 +76,8 @@ def _steps(steps: pd.DataFrame, column: str, axis: str, position: int, width: fl
         name=title,
         legendgroup=arm,
         showlegend=False,
-        customdata=steps[["title", "points", "best"]].to_numpy().tolist(),
-        hovertemplate="%{customdata[0]}, %{x:,.0f} " + unit + "<br>tried %{customdata[1]}<br>best so far %{customdata[2]}"
-        "<br>regret %{y:.4f} nats<extra></extra>",
+        customdata=steps["best"].tolist(),
+        hovertemplate=f"{title}, %{{x:,.0f}} {unit}<br>%{{customdata}}<br>regret %{{y:.4f}} nats<extra></extra>",
     )
 
 

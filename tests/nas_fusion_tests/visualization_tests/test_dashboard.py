@@ -79,4 +79,5 @@ def test_figures_fit_the_dashboards_cards() -> None:
     assert found["nas-fusion-arms"]["layout"]["yaxis"]["ticktext"][0] == 'SFSA <span style="font-size:11px">layer2</span>'
     dots = ("evaluated", "not evaluated", "best of all")
     sizes = {t["name"]: t["marker"]["size"] for t in found["nas-fusion-lattice"]["data"] if t.get("name") in dots}
-    assert sizes == {"evaluated": 12, "not evaluated": 12, "best of all": 7}
+    assert sizes == {"evaluated": 11, "not evaluated": 11, "best of all": 7}
+    assert found["nas-fusion-lattice"]["layout"]["annotations"][0]["text"] == "<b>A₀</b> 0.650"

@@ -16,8 +16,9 @@ def test_each_search_has_its_steps_by_evaluations_and_by_epochs() -> None:
     assert [(t.name, t.xaxis or "x") for t in traces[:-1]] == [
         (name, axis) for name in ("SFSA", "Beam search", "Exhaustive search") for axis in ("x", "x2")
     ]
-    assert traces[0].line.shape == "hv" and list(traces[1].x) == [10, 20, 30, 40, 50, 60, 70, 80]
-    assert list(traces[0].y) == pytest.approx([0.35, 0.31, *[0.22] * 6])
+    assert traces[0].line.shape == "hv" and list(traces[0].x) == [1, 2, 3, 8] and list(traces[1].x) == [10, 20, 30, 80]
+    assert list(traces[0].y) == pytest.approx([0.35, 0.31, 0.22, 0.22])
+    assert list(traces[0].customdata) == ["none", "layer1", "layer2", "layer2"]
     assert traces[-1].name == "random order, expected" and len(traces[-1].x) == 16
     ends = {t.name: (t.x[0], t.y[0]) for t in figure.data if (t.name or "").endswith("end") and t.xaxis == "x"}
     assert ends == {"SFSA: end": (8, 0.22), "Beam search: end": (13, 0.0), "Exhaustive search: end": (16, 0.0)}
