@@ -78,7 +78,7 @@ def variance_components(values: Array) -> Array:
         `(2,) * axes`, at least 0: index 1 on the axes of the factors of the component, 0 for that of no factor. They sum to the
         variance of the table.
     """
-    coefficients = values - values.mean()
+    coefficients = values - values.mean() if differ(values) else np.zeros_like(values)
     for axis, levels in enumerate(values.shape):
         rotated = np.tensordot(helmert(levels, full=True), coefficients, axes=(1, axis))
         coefficients = np.moveaxis(rotated, 0, axis)
@@ -88,6 +88,11 @@ def variance_components(values: Array) -> Array:
         parts = np.stack([parts.take(0, axis=axis), varying], axis=axis)
     parts[(0,) * values.ndim] = 0.0
     return parts
+
+
+def differ(values: Array) -> bool:
+    """Return whether values differ by more than the rounding of their mean, which would be taken for effects."""
+    return bool(np.ptp(values) > 1e-12 * np.abs(values).max())
 
 
 def shapley_shares(parts: Array) -> Array:

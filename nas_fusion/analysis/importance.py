@@ -17,7 +17,7 @@ from optuna.search_space import intersection_search_space
 from optuna.trial import FrozenTrial, TrialState
 from scipy.linalg import helmert
 
-from nas_fusion.analysis.anova import shapley_shares, variance_components
+from nas_fusion.analysis.anova import differ, shapley_shares, variance_components
 from nas_fusion.analysis.factors import Factor
 from nas_fusion.analysis.kernel_effects import kernel_effects
 from nas_fusion.analysis.landscape import Landscape
@@ -108,6 +108,8 @@ class ShapleyImportanceEvaluator(BaseImportanceEvaluator):
         if len(trials) < 2 or not varied:
             return shares
         values = np.array([target(trial) for trial in trials], dtype=float)
+        if not differ(values):
+            return shares
         factors = [Factor(distributions[name], sum(name not in t.params for t in trials) / len(trials)) for name in varied]
         rows = [[trial.params.get(name) for name in varied] for trial in trials]
         shares[[name in varied for name in distributions]] = self._effects(factors, rows, values)

@@ -78,8 +78,9 @@ def test_a_parameter_with_three_choices_and_a_landscape_without_variance() -> No
     landscape = Landscape.from_function(lambda c: {"none": 0.0, "x": 0.3, "y": 0.6}[c["a"]] + 0.2 * (c["b"] == "x"), space)
     effects = shapley_effects(landscape)
     assert effects.shapley == pytest.approx({"a": 0.06 / 0.07, "b": 0.01 / 0.07})
-    flat = shapley_effects(Landscape.from_function(lambda c: 0.5, space))
-    assert flat.variance == 0 and set(flat.shapley.values()) == {0.0}
+    for loss in (0.5, 0.1, 0.7, 1 / 3, 0.0):
+        flat = shapley_effects(Landscape.from_function(lambda c, loss=loss: loss, space))  # type: ignore[misc]
+        assert flat.variance == 0 and set(flat.shapley.values()) == {0.0}
 
 
 def test_what_is_not_complete_is_refused() -> None:
