@@ -5,6 +5,7 @@ from __future__ import annotations
 from nas_fusion.analysis.advice import next_command
 from nas_fusion.analysis.arms import Arm, Comparison
 from nas_fusion.analysis.diagnosis_of_cohort import above_or_below_floors, noisy_modality
+from nas_fusion.analysis.diagnosis_of_control import longer_training
 from nas_fusion.analysis.diagnosis_of_folds import folds_disagree
 from nas_fusion.analysis.diagnosis_of_search import how_far_from_optimum
 from nas_fusion.analysis.diagnosis_of_shortening import what_was_cut
@@ -18,8 +19,8 @@ def diagnose(comparison: Comparison) -> list[Finding]:
     """Return what a reader should know of a comparison, the verdict first: does cross-modal fusion pay?
 
     The verdict is that of the first search. The failure signatures follow: late fusion wins, one modality is much noisier,
-    losses beyond the provable floors, folds that disagree, what shortened a search and what it cut, a greedy search that is
-    trapped.
+    losses beyond the provable floors, folds that disagree, what longer training brings by itself, what shortened a search and
+    what it cut, a greedy search that is trapped.
 
     Raises:
         ValueError: If the comparison holds no search.
@@ -31,7 +32,7 @@ def diagnose(comparison: Comparison) -> list[Finding]:
     for family in (_against_late_fusion, above_or_below_floors, noisy_modality, folds_disagree):
         found += family(comparison, arm)
     for search in comparison.searches:
-        found += what_was_cut(comparison, search)
+        found += longer_training(comparison, search) + what_was_cut(comparison, search)
     for search in comparison.searches:
         found += how_far_from_optimum(comparison, search)
     return found + _what_is_not_known(comparison)

@@ -26,7 +26,7 @@ def folds_disagree(comparison: Comparison, arm: Arm) -> list[Finding]:
 
 def choices_by_fold(arm: Arm, folds: int) -> list[Configuration]:
     """Return for each fold which of an arm's configurations has the lowest loss in it."""
-    tried = [e for e in arm.evaluations if e.configuration is not None]
+    tried = [e for e in arm.evaluations if e.configuration is not None and not e.is_control]
     best = [min(tried, key=lambda e, fold=fold: e.fold_losses[fold]) for fold in range(folds)]  # type: ignore[misc]
     return [e.configuration for e in best if e.configuration is not None]
 

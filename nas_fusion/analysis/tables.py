@@ -33,7 +33,8 @@ def comparison_table(comparison: Comparison, *, resamples: int = 2000, confidenc
     """Return one row an arm, indexed by the arm's name, in the comparison's order.
 
     Columns: `title`, `kind` (one of `KINDS`), `ours`, `points`; `validation_loss` (that the arm itself reached) with its
-    interval `validation_loss_low`, `validation_loss_high`; `landscape_loss` and `regret` (of the chosen configuration, on the
+    interval over subjects `validation_loss_low`, `validation_loss_high`, and `validation_error`, its standard error over folds,
+    or over training seeds where there is one fold; `landscape_loss` and `regret` (of the chosen configuration, on the
     one landscape where all were trained by the same rule) with `regret_error` (its standard error over folds, or over seeds
     where there is one fold); `evaluations`, `share_of_exhaustive` (not of references),
     `trained`, `reused`, `in_vain`; `epochs` and `samples` (of all evaluations of the arm, of what they inherit from, each
@@ -68,6 +69,10 @@ def search_columns(table: pd.DataFrame) -> pd.DataFrame:
     names = [name for name in _TITLES if name in ("title", "points") or table[name].notna().any()]
     shown = {_TITLES[name]: [cell(name, value) for value in table[name]] for name in names}
     shown["Arm"] = _titles(table)
+    if table["validation_error"].notna().any():
+        errors = [cell("loss", error) for error in table["validation_error"]]
+        both = zip(shown["Validation loss"], errors, strict=True)
+        shown["Validation loss"] = [loss if error == "–" else f"{loss} ± {error}" for loss, error in both]
     if table["regret_error"].notna().any():
         errors = [cell("loss", error) for error in table["regret_error"]]
         both = zip(shown["Regret"], errors, strict=True)
@@ -125,6 +130,7 @@ def _facts(comparison: Comparison, arm: Arm) -> dict[str, object]:
         "kind": kind_of(comparison, arm),
         "ours": arm.ours,
         "points": chosen_points(comparison.space, arm),
+        "validation_error": _validation_error(arm),
         "landscape_loss": _number(arm.landscape_value),
         "regret": _number(arm.regret),
         "regret_error": _number(regret_error(comparison, arm)),
@@ -135,6 +141,12 @@ def _facts(comparison: Comparison, arm: Arm) -> dict[str, object]:
         "reused": arm.reused,
         "in_vain": arm.in_vain,
     }
+
+
+def _validation_error(arm: Arm) -> float:
+    """Return the standard error of the loss that an arm reached; not a number for the mean of several models."""
+    final = [arm.chosen] if arm.chosen is not None else list(arm.evaluations)
+    return final[0].standard_error if len(final) == 1 else math.nan
 
 
 def _cost(arm: Arm) -> dict[str, float]:
