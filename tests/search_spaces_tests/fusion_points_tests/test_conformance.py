@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 
 from nas_fusion.cohorts import Inputs, Modality
-from nas_fusion.testing import InheritingSpaceTestCase, TrainableSpaceTestCase
+from nas_fusion.testing import InheritingSpaceTestCase, SupernetSpaceTestCase, TrainableSpaceTestCase
 from nas_fusion.testing.pytest_spaces import SpaceFactory
 from search_spaces.fusion_points import FusionPointSpace
 
@@ -27,7 +27,7 @@ COHORTS = {
 
 
 @pytest.mark.parametrize("cohort", COHORTS)
-class TestEveryKindOfCohort(InheritingSpaceTestCase):
+class TestEveryKindOfCohort(InheritingSpaceTestCase, SupernetSpaceTestCase):
     @pytest.fixture
     def space(self, cohort: str) -> SpaceFactory:
         return partial(FusionPointSpace, modules=("mmtm", "concat_conv"), points=("layer2",), width=1 / 16)
@@ -37,7 +37,7 @@ class TestEveryKindOfCohort(InheritingSpaceTestCase):
         return COHORTS[cohort]
 
 
-class TestSmallPreset(InheritingSpaceTestCase):
+class TestSmallPreset(InheritingSpaceTestCase, SupernetSpaceTestCase):
     @pytest.fixture
     def space(self) -> SpaceFactory:
         return FusionPointSpace
