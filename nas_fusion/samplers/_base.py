@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import threading
 import time
 from abc import abstractmethod
@@ -23,35 +22,12 @@ from nas_fusion.history import Claim
 from nas_fusion.samplers.engine import Engine, Key, Supposing
 from nas_fusion.samplers.ledger import Ledger, default_parent
 from nas_fusion.samplers.moves import Moves
+from nas_fusion.samplers.state import SearchState, best_configurations, read_state
 from nas_fusion.space import Configuration, SearchSpace, check_inherit
 
 WAIT_S = 1.0  # so long an ask waits for others at most when there is nothing to claim
 _SLOW_S = 2.0  # who took longer to decide looks whether others have decided meanwhile
 _PAUSES_S = (0.001, 0.05)
-
-
-@dataclass(frozen=True)
-class SearchState:
-    """How far a search has come.
-
-    Attributes:
-        path: Accepted configurations, the first what the search began with (the baseline, unless something is forced or it
-            started elsewhere), the last the best; empty before the first evaluation.
-        best: The last of them.
-        complete: Whether the search has come to its end.
-        used: Numbers of the trials that the search used, the baseline's first.
-        in_vain: Numbers of the trials that were trained, but not used (as yet): speculation, repetitions.
-        surplus: Numbers of the trials that were asked for when there was nothing to claim.
-        skipped: Configurations given up because they failed too often.
-    """
-
-    path: tuple[Configuration, ...]
-    best: Configuration | None
-    complete: bool
-    used: tuple[int, ...]
-    in_vain: tuple[int, ...]
-    surplus: tuple[int, ...]
-    skipped: tuple[Configuration, ...]
 
 
 class _Decision(NamedTuple):
@@ -151,18 +127,7 @@ class SearchSampler(BaseSampler):
         """Return how far the search has come in a study."""
         with self._lock:
             view = self._read(study)
-            ledger, engine = view.ledger, view.engine
-            path = tuple(engine.path(ledger))
-            used = [number for key in engine.used(ledger) if (number := ledger.number(key)) is not None]
-            return SearchState(
-                path=path,
-                best=path[-1] if path else None,
-                complete=engine.is_complete(ledger),
-                used=(*used[:1], *sorted(used[1:])),
-                in_vain=tuple(sorted({*ledger.evaluated} - {*used})),
-                surplus=tuple(sorted(ledger.surplus)),
-                skipped=tuple(ledger.skipped()),
-            )
+            return read_state(view.engine, view.ledger)
 
     def path(self, study: Study) -> list[Configuration]:
         """Return the accepted configurations in order, what the search began with first; empty before the first evaluation."""
@@ -185,18 +150,9 @@ class SearchSampler(BaseSampler):
         Raises:
             ValueError: If `n` is less than 1.
         """
-        if n < 1:
-            raise ValueError(f"`n` must be at least 1, but got {n}.")
         with self._lock:
             view = self._read(study)
-            least: dict[int, float] = {}
-            for key in view.engine.used(view.ledger):
-                cost = view.ledger.cost(key)
-                if cost is not None and math.isfinite(cost) and not key.is_control:
-                    least[key.configuration] = min(cost, least.get(key.configuration, cost))
-        found = ((cost, self.space.configuration(index)) for index, cost in sorted(least.items()))
-        ranked = sorted(found, key=lambda pair: (pair[0], len(self.space.active(pair[1]))))
-        return [configuration for _, configuration in ranked[:n]]
+            return best_configurations(self.space, view.engine, view.ledger, n)
 
     def outlook(self, study: Study) -> str:
         """Return what a new trial would find: `"open"`, something to evaluate; `"waiting"`, for others; or `"complete"`."""

@@ -14,8 +14,8 @@ from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
 from nas_fusion import history, plugins
-from nas_fusion.samplers._base import SearchState
 from nas_fusion.samplers.continued import ContinuedSampler
+from nas_fusion.samplers.state import SearchState
 from nas_fusion.space import Configuration, SearchSpace
 
 Space = SearchSpace | Mapping[str, Sequence[str]]
