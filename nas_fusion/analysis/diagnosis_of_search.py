@@ -142,7 +142,8 @@ def _outdone(comparison: Comparison, arm: Arm) -> list[Finding]:
     lead = paired_difference(arm.validation, better.validation)
     if lead.mean <= max(NEGLIGIBLE, 2 * lead.standard_error):
         return []
-    space, size = comparison.space, sum(1 for _ in comparison.space.configurations())
+    space = comparison.space
+    size = sum(1 for _ in space.configurations()) if space.is_constrained else space.size
     sentence = (
         f"{arm.title} missed something: it stopped at {chosen_in_words(space, arm)} ({arm.value:.3f} nats), but {better.title} "
         f"found {chosen_in_words(space, better)} ({better.value:.3f}) with {better.n_evaluations} evaluations against "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,21 +108,33 @@ def regret_curves(comparison: Comparison) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def chance_regret(landscape: Landscape) -> npt.NDArray[np.float64]:
-    """Return the expected regret of the best of the first n configurations in random order, `(configurations,)` for n from 1.
+def chance_regret(landscape: Landscape, draws: Sequence[int] | None = None) -> dict[int, float]:
+    """Return the expected regret of the best of n configurations in random order.
 
     The k-th best of N is the best of n drawn ones with the probability C(N - k, n - 1) / C(N, n).
+
+    Args:
+        landscape: Of N configurations.
+        draws: Numbers n in [1, N], all of them by default.
+
+    Returns:
+        Number n to the expected regret, in nats.
+
+    Raises:
+        ValueError: If a number is out of its range.
     """
     regrets = np.sort(np.fromiter(landscape.losses.values(), dtype=float)) - landscape.minimum
     total = len(regrets)
-    expected = np.empty(total)
-    for n in range(1, total + 1):
-        # The best is the first with n / N, the second with that times (N - n) / (N - 1), and so on.
-        ranks = np.arange(total - n)
-        ratios = (total - n - ranks) / (total - 1 - ranks)
-        chances = n / total * np.concatenate([[1.0], np.cumprod(ratios)])
-        expected[n - 1] = chances @ regrets[: total - n + 1]
-    return expected
+    draws = range(1, total + 1) if draws is None else draws
+    if not all(1 <= n <= total for n in draws):
+        raise ValueError(f"`draws` must hold numbers in [1, {total}], but got {list(draws)}.")
+    return {n: float(_chances(n, total) @ regrets[: total - n + 1]) for n in draws}
+
+
+def _chances(n: int, total: int) -> npt.NDArray[np.float64]:
+    """The best is the first of all with n / N, the second with that times (N - n) / (N - 1), and so on."""
+    ranks = np.arange(total - n)
+    return n / total * np.concatenate([[1.0], np.cumprod((total - n - ranks) / (total - 1 - ranks))])
 
 
 def _selected(space: SearchSpace, arm: Arm) -> Iterator[Evaluation | None]:

@@ -246,7 +246,8 @@ def _on_landscape(arm: Arm, landscape: Landscape | None, laboratory: Laboratory)
     best = arm.best
     if best is None:
         return arm
-    size = sum(1 for _ in laboratory.space.configurations())
+    space = laboratory.space
+    size = sum(1 for _ in space.configurations()) if space.is_constrained else space.size
     arm = replace(arm, share_of_exhaustive=arm.n_evaluations / size)
     if landscape is None:
         return arm

@@ -215,20 +215,14 @@ def _star(x: float, y: float, *, small: bool) -> go.Scatter:
 
 def _label(figure: go.Figure, info: LatticeInfo) -> None:
     every, few = len(info.nodes) <= _LABELLED, len({node.x for node in info.nodes}) <= _COLUMNS_WITH_LOSS
+    style = {"showarrow": False, "bgcolor": "rgba(255,255,255,0.75)", "borderpad": 0, "font": {"size": 11 if every else 10}}
+    labels = []
     for node in info.nodes:
-        if not every and not (node.accepted_by or node.configuration == info.optimum):
-            continue
-        loss = "" if node.loss is None or not few else f"{'<br>' if every else ' '}{node.loss:.3f}"
-        figure.add_annotation(
-            x=node.x,
-            y=round(node.y, 4),
-            yshift=-27 if every else -13,
-            text=f"<b>{node.label}</b>{loss}",
-            showarrow=False,
-            font={"size": 11 if every else 10},
-            bgcolor="rgba(255,255,255,0.75)",
-            borderpad=0,
-        )
+        if every or node.accepted_by or node.configuration == info.optimum:
+            loss = "" if node.loss is None or not few else f"{'<br>' if every else ' '}{node.loss:.3f}"
+            place = {"x": node.x, "y": round(node.y, 4), "yshift": -27 if every else -13}
+            labels.append({**place, **style, "text": f"<b>{node.label}</b>{loss}"})
+    figure.update_layout(annotations=labels)
 
 
 def _row(info: LatticeInfo) -> float:

@@ -79,7 +79,7 @@ def lattice_info(comparison: Comparison) -> LatticeInfo:
     evaluated everything has seen, unless there is no other search.
     """
     space, landscape = comparison.space, comparison.landscape
-    total = sum(1 for _ in space.configurations())
+    total = sum(1 for _ in space.configurations()) if space.is_constrained else space.size
     everything = frozenset(arm.name for arm in comparison.searches if len(_tried(arm)) == total)
     optimum = landscape.optimum if landscape is not None and landscape.complete else None
     ordered = sorted(_shown(comparison, everything, total), key=space.index)

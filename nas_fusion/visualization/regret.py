@@ -13,6 +13,7 @@ from nas_fusion.analysis.regret import OPTIMUM, chance_regret, regret_curves
 from nas_fusion.visualization.style import INK, PALE, colour, faint, legend_entry, line_width, new_figure, symbol
 
 _LONG = 40  # evaluations: from there on the axes are logarithmic
+_DRAWN = 60  # points of a long line
 _PANELS = (("evaluation", "x", "evaluations", (0.0, 0.485)), ("epochs", "x2", "trained epochs", (0.515, 1.0)))
 
 
@@ -34,7 +35,9 @@ def regret_figure(comparison: Comparison) -> go.Figure:
         last = curves[curves["arm"] == arm.name].iloc[-1]
         figure.add_traces([_end(last, column, axis, position) for column, axis, _, _ in _PANELS])
     if comparison.landscape is not None and comparison.landscape.complete:
-        figure.add_trace(_chance(chance_regret(comparison.landscape).tolist()))
+        every = len(comparison.landscape)
+        draws = sorted({round(every ** (step / _DRAWN)) for step in range(_DRAWN + 1)}) if every > _LONG else None
+        figure.add_trace(_chance(chance_regret(comparison.landscape, draws)))
     _lay_out(figure, curves)
     return figure
 
@@ -95,10 +98,10 @@ def _end(last: pd.Series, column: str, axis: str, position: int) -> go.Scatter:
     )
 
 
-def _chance(expected: list[float]) -> go.Scatter:
+def _chance(expected: dict[int, float]) -> go.Scatter:
     return go.Scatter(
-        x=list(range(1, len(expected) + 1)),
-        y=[round(regret, 5) for regret in expected],
+        x=list(expected),
+        y=[round(regret, 5) for regret in expected.values()],
         mode="lines",
         line={"color": INK, "width": 1.2, "dash": "dash"},
         name="random order, expected",

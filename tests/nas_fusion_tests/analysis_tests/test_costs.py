@@ -8,6 +8,7 @@ import pytest
 from nas_fusion.analysis import synergy_landscape
 from nas_fusion.analysis.arms import Unfinished
 from nas_fusion.analysis.costs import arm_costs, cost_in_all, costs_so_far
+from nas_fusion.record import Evaluation
 from tests.nas_fusion_tests.analysis_tests.builders import evaluation, on, sfsa
 
 # Ten epochs each, see `evaluation`.
@@ -27,7 +28,7 @@ GRANDCHILD = evaluation(on(1, 3), 0.30, lineage=[on(), on(1)])
         ([ROOT, GRANDCHILD], [10, 40]),
     ],
 )
-def test_each_training_counts_once_and_what_is_inherited_before_it(evaluations: list, epochs: list[float]) -> None:  # type: ignore[type-arg]
+def test_each_training_counts_once_and_what_is_inherited_before_it(evaluations: list[Evaluation], epochs: list[float]) -> None:
     assert costs_so_far(evaluations, "epochs") == epochs
     assert costs_so_far(evaluations, "samples") == [320 * e for e in epochs]
 
