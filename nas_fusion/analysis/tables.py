@@ -10,7 +10,7 @@ import pandas as pd
 from nas_fusion.analysis.arms import Arm, Comparison
 from nas_fusion.analysis.bootstrap import bootstrap_scores
 from nas_fusion.analysis.costs import arm_costs, cost_in_all
-from nas_fusion.analysis.naming import chosen_points
+from nas_fusion.analysis.naming import chosen_points, search_in_words
 from nas_fusion.analysis.regret import regret_error
 from nas_fusion.analysis.scores import SCORES
 from nas_fusion.record import Predictions
@@ -97,6 +97,22 @@ def test_columns(table: pd.DataFrame) -> pd.DataFrame:
         title = _SCORE_TITLES.get(score, score.capitalize())
         shown[title] = [_estimate(*values) for values in table[columns].itertuples(index=False)]
     return pd.DataFrame(shown, index=table.index)[table["test_loss"].notna()]
+
+
+def replay_columns(comparison: Comparison) -> pd.DataFrame:
+    """Return what searches replayed on the landscape find and cost, as text ready to be shown; empty where none was."""
+    every = 0 if comparison.landscape is None else len(comparison.landscape)
+    rows = [
+        {
+            "Search": search_in_words(escape.sampler, escape.options),
+            "Evaluations": cell("evaluations", escape.evaluations),
+            "Share of exhaustive": cell("share_of_exhaustive", escape.evaluations / max(every, 1)),
+            "Best of all seen after": "–" if escape.found_after is None else cell("evaluations", escape.found_after),
+            "Regret": cell("regret", escape.regret),
+        }
+        for escape in comparison.escapes
+    ]
+    return pd.DataFrame(rows)
 
 
 def plain_table(comparison: Comparison) -> str:

@@ -14,7 +14,7 @@ import plotly.offline
 from nas_fusion.analysis.arms import Comparison
 from nas_fusion.analysis.diagnosis import diagnose
 from nas_fusion.analysis.findings import Finding
-from nas_fusion.analysis.tables import comparison_table, search_columns, test_columns
+from nas_fusion.analysis.tables import comparison_table, replay_columns, search_columns, test_columns
 from nas_fusion.visualization.figures import NamedFigure, all_figures
 from nas_fusion.visualization.page import PAGE, POLICY, STYLE
 
@@ -24,14 +24,15 @@ _CONFIG = {
     "responsive": True,
     "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
 }
-_WORDS = ("Arm", "Chosen points")
+_WORDS = ("Arm", "Chosen points", "Search")
 
 
 def write_report(comparison: Comparison, path: str | Path) -> Path:
     """Write a comparison (or a single search) as one self-contained HTML file, and return its path.
 
-    Verdict and diagnosis come first, then the comparison table, the figures, and how it was made. plotly's library is part of
-    the file, and a content policy forbids the browser every request.
+    Verdict and diagnosis come first, then the comparison table, the figures (arms, search trees, regret against cost, what
+    points are worth, losses, curves, spread), what other searches would have found where one was trapped, and how it was made.
+    plotly's library is part of the file, and a content policy forbids the browser every request.
 
     Args:
         comparison: With at least one search.
@@ -65,6 +66,7 @@ def _body(comparison: Comparison) -> Iterator[str]:
         yield from map(_finding, others)
     yield from _tables(comparison)
     yield from map(_figure, all_figures(comparison))
+    yield from _replays(comparison)
     yield from _provenance(comparison)
 
 
@@ -123,6 +125,8 @@ def _reading(comparison: Comparison) -> str:
             " Regret is read off one landscape on which every configuration was trained by one rule "
             f"(inherit {comparison.landscape_inherit}), so that longer lineages are not flattered."
         )
+        if len(next(iter(comparison.landscape.samples.values()))) > 1:
+            text += " ± is the standard error of the paired difference to the best of all, over folds or training seeds."
     return text
 
 
@@ -143,7 +147,7 @@ def _class(column: object) -> str:
 
 def _cell(text: str) -> str:
     value, bracket, detail = html.escape(text).partition(" [")
-    return f"{value}<small>{detail.removesuffix(']')}</small>" if bracket else value
+    return f"{value}<small>{detail.replace(']', '')}</small>" if bracket else value
 
 
 def _figure(named: NamedFigure) -> str:
@@ -152,6 +156,13 @@ def _figure(named: NamedFigure) -> str:
     )
     caption = f"<figcaption>{html.escape(named.caption)}</figcaption>"
     return f'<h2 id="{named.name}">{html.escape(named.title)}</h2><figure>{caption}{drawn}</figure>'
+
+
+def _replays(comparison: Comparison) -> Iterator[str]:
+    replays = replay_columns(comparison)
+    if len(replays):
+        yield "<h2>Other searches, replayed</h2><p>What each would have found on this landscape, in how many evaluations.</p>"
+        yield _table(replays, pd.Series("replay", index=replays.index))
 
 
 def _provenance(comparison: Comparison) -> Iterator[str]:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from nas_fusion.analysis import Landscape, comparison_table, plain_table, synergy_landscape
-from nas_fusion.analysis.tables import cell, search_columns
+from nas_fusion.analysis import Escape, Landscape, comparison_table, plain_table, synergy_landscape
+from nas_fusion.analysis.tables import cell, replay_columns, search_columns
 from nas_fusion.analysis.tables import test_columns as columns_of_test
 from tests.nas_fusion_tests.analysis_tests.builders import SPACE, evaluation, on, one_search, planted_comparison, sfsa
 
@@ -115,3 +115,13 @@ def test_regret_is_shown_with_its_standard_error_where_folds_tell_it() -> None:
     assert search_columns(table)["Regret"].tolist()[:4] == ["0.220 ± 0.010", "0.000", "0.000", "–"]
     alone = comparison_table(planted_comparison(), resamples=10)
     assert alone["regret_error"].isna().all() and search_columns(alone).loc["sfsa", "Regret"] == "0.220"
+
+
+def test_what_was_replayed() -> None:
+    escapes = (Escape("beam", {"width": 2}, 13, 9, 0.0, True), Escape("sfsa", {"patience": 2}, 11, None, 0.22))
+    table = replay_columns(planted_comparison(escapes=escapes))
+    assert table.to_numpy().tolist() == [
+        ["beam search (width=2)", "13", "81 %", "9", "0.000"],
+        ["SFSA (patience=2)", "11", "69 %", "–", "0.220"],
+    ]
+    assert len(replay_columns(planted_comparison())) == 0

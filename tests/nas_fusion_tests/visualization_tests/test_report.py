@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from nas_fusion.analysis import diagnose
+from nas_fusion.analysis import Escape, diagnose
 from nas_fusion.visualization import all_figures, write_report
-from tests.nas_fusion_tests.analysis_tests.builders import baseline, one_search, planted_comparison, predictions
+from tests.nas_fusion_tests.analysis_tests.builders import baseline, on, one_search, planted_comparison, predictions
 
 LOADING = ("src", "href", "srcset", "data", "action", "poster", "background", "xlink:href")
 
@@ -120,3 +120,10 @@ def test_figures_depend_on_what_is_known() -> None:
     assert titles[-1] == "Spread over folds"
     with pytest.raises(ValueError, match=r"`comparison` must hold a search, but got \['A_0'\]\."):
         all_figures(planted_comparison(arms=(baseline(0.6),)))
+
+
+def test_what_other_searches_would_have_found_is_told_where_they_were_replayed(tmp_path: Path) -> None:
+    escape = Escape("floating", {"direction": "backward"}, 12, 9, 0.0, True, (on(), on(1, 3)))
+    text = write_report(planted_comparison(escapes=(escape,)), tmp_path / "report.html").read_text()
+    assert "<h2>Other searches, replayed</h2>" in text and '<td class="words">floating search (direction=backward)</td>' in text
+    assert "floating search (direction=backward), replayed on the landscape, finds it with 12 evaluations" in text
