@@ -6,6 +6,7 @@ from nas_fusion.samplers.beam import BeamSampler
 from nas_fusion.samplers.differentiable import DifferentiableSampler
 from nas_fusion.samplers.exhaustive import ExhaustiveSampler
 from nas_fusion.samplers.floating import FloatingSampler
+from nas_fusion.samplers.lattice_sampler import LatticeSampler
 from nas_fusion.samplers.loading import OPTUNA_SAMPLERS, load_sampler, state_of
 from nas_fusion.samplers.sfsa import SFSASampler
 from nas_fusion.samplers.state import SearchState
@@ -18,6 +19,7 @@ __all__ = [
     "DifferentiableSampler",
     "ExhaustiveSampler",
     "FloatingSampler",
+    "LatticeSampler",
     "SFSASampler",
     "SearchSampler",
     "SearchState",

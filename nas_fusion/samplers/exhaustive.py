@@ -37,4 +37,4 @@ class ExhaustiveSampler(SearchSampler):
 
     @property
     def max_evaluations(self) -> int:
-        return sum(1 for _ in self.moves.configurations()) if self.space.is_constrained else self.moves.size
+        return self.moves.n_configurations

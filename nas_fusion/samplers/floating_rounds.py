@@ -50,7 +50,7 @@ class FloatingRounds(Policy):
 
     @property
     def max_evaluations(self) -> int:
-        return self.moves.size * (1 + self.rule.control)
+        return self.moves.n_configurations * (1 + self.rule.control)
 
     def begun(self, front: Front, node: Node, met: Met) -> Front:
         records = {self._size(node): node}

@@ -98,7 +98,8 @@ class LatticeSampler(SearchSampler):
         seed: int | None = None,
     ) -> None:
         super().__init__(space, inherit=inherit, forced=forced, groups=groups, max_retries=max_retries, seed=seed)
-        self._rule = Rule(patience, self.inherit, speculate, Acceptance(accept, tolerance, level), control)
+        acceptance = Acceptance(accept, tolerance, level)
+        self._rule = Rule(patience, self.inherit, speculate=speculate, acceptance=acceptance, control=control)
         self._start = None if start is None else self.moves.complete(start)
         self._policy = self._make_policy()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 
 from nas_fusion.space import Configuration, SearchSpace
 
@@ -45,6 +46,11 @@ class Moves:
         self._weights = _weights(space)
         self.units = self._free_units()
         self.size = math.prod(len(self._choices(unit)) for unit in self.units)
+
+    @cached_property
+    def n_configurations(self) -> int:
+        """Number of configurations that are allowed: counted one by one where not all are canonical."""
+        return sum(1 for _ in self.configurations()) if self.space.is_constrained else self.size
 
     @property
     def is_restricted(self) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import random
+import statistics
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from nas_fusion.history import Claim
 from nas_fusion.samplers.engine import Engine, Key, Move
@@ -15,22 +17,26 @@ from nas_fusion.samplers.policy import Policy, Rule
 from nas_fusion.samplers.rounds import Rounds
 from nas_fusion.space import SearchSpace
 
-Cost = Callable[[Claim], float]
+Cost = Callable[[Claim], float | tuple[float, ...]]
+"""What an evaluation ends with: its loss, or the losses of its folds."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """What is known, as a plain table."""
+    """What is known, as a plain table: a loss each, or the losses of folds."""
 
-    costs: Mapping[Key, float]
+    costs: Mapping[Key, float | tuple[float, ...]]
     claims: Collection[Key] = ()
-    parts: Mapping[Key, tuple[float, ...]] = field(default_factory=dict)
 
     def cost(self, key: Key) -> float | None:
-        return self.costs.get(key)
+        found = self.costs.get(key)
+        return statistics.fmean(found) if isinstance(found, tuple) else found
 
     def losses(self, key: Key) -> tuple[float, ...]:
-        return self.parts.get(key) or ((self.costs[key],) if key in self.costs else ())
+        found = self.costs.get(key)
+        if found is None or found == math.inf:
+            return ()
+        return found if isinstance(found, tuple) else (found,)
 
     def is_claimed(self, key: Key) -> bool:
         return key in self.claims
@@ -56,9 +62,9 @@ def policy(space: SearchSpace | Moves, rule: Rule | None = None, *, kind: str = 
 KINDS = ("forward", "backward", "floating_forward", "floating_backward", "strict_forward", "strict_backward")
 
 
-def searched(engine: Engine, cost: Cost) -> dict[Key, float]:
+def searched(engine: Engine, cost: Cost) -> dict[Key, float | tuple[float, ...]]:
     """Evaluate what an engine asks for, one after the other, to the end."""
-    costs: dict[Key, float] = {}
+    costs: dict[Key, float | tuple[float, ...]] = {}
     while True:
         engine.refresh(Table(costs))
         move = engine.next_move(Table(costs))
@@ -72,10 +78,10 @@ def searched(engine: Engine, cost: Cost) -> dict[Key, float]:
 
 def searched_by_several(
     make: Callable[[], Engine], cost: Cost, n_workers: int, chance: random.Random
-) -> tuple[Engine, dict[Key, float], list[Move]]:
+) -> tuple[Engine, dict[Key, float | tuple[float, ...]]]:
     """Evaluate what an engine asks for by several workers that end in any order; now and then a new process takes over."""
-    engine, costs, running = make(), dict[Key, float](), dict[Key, Move]()
-    asked: list[Move] = []
+    engine, running = make(), dict[Key, Move]()
+    costs: dict[Key, float | tuple[float, ...]] = {}
     while not engine.is_complete(Table(costs)):
         if chance.random() < 0.1:
             engine = make()
@@ -83,11 +89,10 @@ def searched_by_several(
         while len(running) < n_workers and (move := engine.next_move(Table(costs, running))) is not None:
             assert move.key not in costs and move.key not in running
             running[move.key] = move
-            asked.append(move)
         key = chance.choice(sorted(running))
         costs[key] = cost(running.pop(key).claim)
     engine.refresh(Table(costs))
-    return engine, costs, asked
+    return engine, costs
 
 
 def lattice(space: SearchSpace | Moves, rule: Rule | None = None, *, kind: str = "forward", width: int = 1) -> Lattice:

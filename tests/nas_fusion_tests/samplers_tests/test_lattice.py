@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas_fusion.history import Claim
+from nas_fusion.samplers.acceptance import Acceptance
 from nas_fusion.samplers.engine import Engine, Key, Supposing
 from nas_fusion.samplers.enumeration import Enumeration
 from nas_fusion.samplers.moves import Moves
@@ -29,7 +30,9 @@ from tests.nas_fusion_tests.samplers_tests.landscapes import choices, random_los
 
 def tied(seed: int) -> Cost:
     """Losses that are often equal, now and then infinite."""
-    return lambda claim: random.Random(f"{seed} {configuration_of(claim)}").choice([0.0, 1.0, 2.0, math.inf])
+    return lambda claim: random.Random(f"{seed} {configuration_of(claim)}").choice(
+        [(0.0, 0.0), (0.5, 1.5), (2.0, 2.0), math.inf]
+    )
 
 
 def table(space: SearchSpace, seed: int) -> Cost:
@@ -39,8 +42,14 @@ def table(space: SearchSpace, seed: int) -> Cost:
 
 
 def by_lineage(seed: int) -> Cost:
-    """Losses that depend on the whole lineage of weights: whoever mixes lineages up comes to another result."""
-    return lambda claim: random.Random(f"{seed} {configuration_of(claim)} {claim.lineage}").random()
+    """Losses of folds that depend on the whole lineage of weights: whoever mixes lineages up comes to another result."""
+
+    def cost(claim: Claim) -> tuple[float, ...]:
+        chance = random.Random(f"{seed} {configuration_of(claim)} {claim.lineage}")
+        mean = chance.random()
+        return tuple(chance.gauss(mean, 0.1) for _ in range(3))
+
+    return cost
 
 
 def configuration_of(claim: Claim) -> Configuration:
@@ -73,9 +82,12 @@ spaces = st.one_of(
 )
 kinds = st.sampled_from(KINDS)
 patience = st.sampled_from([1, 2, None])
+acceptances = st.builds(
+    Acceptance, st.sampled_from(["best", "one_se", "paired"]), st.sampled_from([0.0, 0.1]), st.sampled_from([0.05, 0.4])
+)
 rules = st.one_of(
-    st.builds(Rule, patience, st.sampled_from(["none", "parent", "baseline"])),
-    st.builds(Rule, patience, st.just("parent"), control=st.just(True)),
+    st.builds(Rule, patience, st.sampled_from(["none", "parent", "baseline"]), acceptance=acceptances),
+    st.builds(Rule, patience, st.just("parent"), acceptance=acceptances, control=st.just(True)),
 )
 widths = st.integers(1, 3)
 
@@ -114,7 +126,7 @@ def test_the_result_does_not_depend_on_workers_their_order_or_their_ends(
     cost = by_lineage(seed) if seed % 2 else tied(seed)
     serial = make()
     expected = searched(serial, cost)
-    engine, costs, _ = searched_by_several(make, cost, n_workers, random.Random(seed))
+    engine, costs = searched_by_several(make, cost, n_workers, random.Random(seed))
     assert expected.items() <= costs.items()
     assert engine.path(Table(costs)) == serial.path(Table(expected))
     assert sorted(engine.used(Table(costs))) == sorted(expected)

@@ -21,8 +21,10 @@ from tests.nas_fusion_tests.samplers_tests.landscapes import (
     UPWARDS,
     choices,
     evaluated,
+    lookup,
     planted,
     points,
+    random_losses,
     run,
 )
 
@@ -72,6 +74,17 @@ def test_maximise(sampler: Callable[..., SearchSampler]) -> None:
     study = run(made, lambda trial: -planted(trial), direction="maximize")
     assert [points(c) for c in made.path(study)] == PATHS[sampler]
     assert len(study.trials) == EVALUATIONS[sampler]
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_maximising_the_negative_is_minimising(sampler: Callable[..., SearchSampler]) -> None:
+    space = SearchSpace(choices(3, ("mmtm", "concat_conv")))
+    for seed in range(5):
+        losses, made = random_losses(space, seed), sampler(space, inherit="parent")
+        least = run(made, lookup(losses, space))
+        most = run(made, lookup({c: -loss for c, loss in losses.items()}, space), direction="maximize")
+        assert evaluated(least, space) == evaluated(most, space)
+        assert made.state(least) == made.state(most)
 
 
 @pytest.mark.parametrize(("tolerance", "path"), [(0.0, [(), (2,)]), (0.12, [(), (2,)]), (0.14, [()])])
