@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LIGHT = ("plugins", "process", "turns", "space", "record", "history", "samplers", "analysis", "visualization")
+LIGHT = ("plugins", "process", "turns", "space", "record", "history", "samplers", "pruners", "analysis", "visualization")
 BELOW = {
     "plugins": set[str](),
     "space": {"plugins"},
@@ -19,6 +19,7 @@ BELOW = {
     "turns": {"process"},
     "history": {"space", "record", "process"},
     "samplers": {"plugins", "space", "record", "history"},
+    "pruners": {"history"},
     "analysis": {"space", "record", "history"},
     "visualization": {"space", "record", "history", "analysis"},
     "fusion": {"plugins"},

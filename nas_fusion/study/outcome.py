@@ -71,7 +71,7 @@ def summarise(laboratory: Laboratory, storage: BaseStorage, studies: Sequence[st
         trained_for_search=len(searched) + sum(each.was_trained for search in searches for each in search.arm.unfinished),
         trained_for_audit=len(audit - searched),
         trained_in_vain=len(in_vain - searched - audit),
-        settings=laboratory.worker.description(),
+        settings={**laboratory.worker.description(), **_options(searches)},
     )
     return replace(comparison, escapes=_escapes(comparison, spec))
 
@@ -252,6 +252,12 @@ def _on_landscape(arm: Arm, landscape: Landscape | None, laboratory: Laboratory)
     if landscape is None:
         return arm
     return replace(arm, landscape_value=landscape.losses[best], regret=landscape.regret(best))
+
+
+def _options(searches: Sequence[_Search]) -> dict[str, Any]:
+    """Return the options of the samplers that were given any, by sampler; nothing if none was."""
+    given = {search.spec.sampler: dict(search.spec.sampler_options) for search in searches if search.spec.sampler_options}
+    return {"sampler_options": given} if given else {}
 
 
 def _facts(laboratory: Laboratory) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from tests.nas_fusion_tests.cli_tests.conftest import ONE, Run
 from tests.nas_fusion_tests.cli_tests.test_wrong_use import refused_in_one_sentence
 
 
-def test_folds_and_seeds_with_a_paired_test_and_a_control(run: Run) -> None:
+def test_folds_and_seeds_with_a_paired_test_and_a_control(run: Run, tmp_path: Path) -> None:
     options = ("--folds", "2", "--seeds", "2", "--accept", "paired", "--control", "--no-speculate", "--epochs", "1")
     outcome = run("search", "tiny", *ONE, *options, "--json")
     found = outcome.json
@@ -30,6 +30,7 @@ def test_folds_and_seeds_with_a_paired_test_and_a_control(run: Run) -> None:
     assert all(len(history.losses_of(trial)) == 2 and len(trial.user_attrs["nas_fusion:curves"]) == 4 for trial in trials)
     assert outcome.out.count("control") >= len(controls) and re.search(r"0\.\d{3} ± 0\.\d{3}", outcome.out)
     assert found["shortened"] == [] and found["unfinished"] == [] and found["standard_error"] > 0
+    assert "sfsa accept paired, control true, speculate false" in (tmp_path / found["report"]).read_text()
     again = run("search", "tiny", *ONE, *options, "--json")
     assert again.json == found
     refused = run("search", "tiny", *ONE, "--folds", "2", "--seeds", "3")
@@ -69,6 +70,14 @@ def test_halving_in_a_comparison_shortens_the_searches_in_rounds_only(run: Run) 
     assert arms["sfsa"]["shortened"] == ["halving in each round"]
     assert all(len(each["losses"]) == 1 for each in arms["sfsa"]["unfinished"])
     assert "SFSA (shortened)" in outcome.out
+
+
+def test_halving_of_a_single_training_is_over_epochs(run: Run) -> None:
+    outcome = run("search", "tiny", *ONE, "--epochs", "4", "--halving", "--json")
+    found = outcome.json
+    assert outcome.code == 0 and found["unfinished"]
+    assert all(each["losses"] == [] and each["epochs"] in (1, 2) for each in found["unfinished"])
+    assert re.search(r"ended early and count as not better \(trial \d+, p\d( \+ p\d)*, after [12] epochs", outcome.out)
 
 
 def test_options_of_one_sampler_leave_the_others_as_they_are(run: Run) -> None:
