@@ -1,18 +1,23 @@
 """Analysis: comparisons as tables, landscapes, paired statistics and a diagnosis in words. No torch here."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from nas_fusion.analysis.anova import ParameterEffects, shapley_effects
 from nas_fusion.analysis.arms import BASELINE, Arm, Comparison, Unfinished
 from nas_fusion.analysis.bootstrap import Estimate, bootstrap_scores
 from nas_fusion.analysis.diagnosis import diagnose
 from nas_fusion.analysis.families import FAMILIES, noisy, synergy_landscape
 from nas_fusion.analysis.findings import Finding, findings_markdown, findings_text
-from nas_fusion.analysis.importance import ShapleyImportanceEvaluator, as_study, importance_table
 from nas_fusion.analysis.landscape import Landscape
 from nas_fusion.analysis.naming import points, search_title, short_points
 from nas_fusion.analysis.paired import PairedDifference, chance_of_acceptance, paired_difference, subject_differences
 from nas_fusion.analysis.shapley import PointValues, point_values
 from nas_fusion.analysis.tables import comparison_table, plain_table
 from nas_fusion.analysis.traps import Deceptiveness, Escape, cheapest, deceptiveness
+
+if TYPE_CHECKING:
+    from nas_fusion.analysis.importance import ShapleyImportanceEvaluator, as_study, importance_table
 
 __all__ = [
     "BASELINE",
@@ -50,3 +55,9 @@ __all__ = [
     "subject_differences",
     "synergy_landscape",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name in ("ShapleyImportanceEvaluator", "as_study", "importance_table"):  # Optuna's evaluators bring scikit-learn
+        return getattr(import_module("nas_fusion.analysis.importance"), name)
+    raise AttributeError(f"module 'nas_fusion.analysis' has no attribute {name!r}")
