@@ -162,8 +162,7 @@ def _tree(space: SearchSpace, arm: Arm) -> tuple[Edge, ...]:
 
 
 def _path(space: SearchSpace, arm: Arm) -> tuple[Edge, ...]:
-    steps = tuple(dict.fromkeys(pairwise(arm.path)))
-    return steps if _edges(space, arm) or all(is_move(space, step) for step in steps) else ()
+    return tuple(dict.fromkeys(pairwise(arm.path))) if _edges(space, arm) else ()
 
 
 def _edges(space: SearchSpace, arm: Arm) -> tuple[Edge, ...]:

@@ -58,6 +58,8 @@ def test_trees_and_paths_are_the_searches() -> None:
 def test_a_search_that_does_not_move_has_no_tree() -> None:
     info = lattice_info(planted_comparison())
     assert info.trees["exhaustive"] == info.paths["exhaustive"] == () and info.everything == {"exhaustive"}
+    straight = replace(planted_comparison().arms[2], path=(on(), on(1)))
+    assert lattice_info(planted_comparison(arms=(straight,))).paths["exhaustive"] == ()
     only_singles = planted_comparison(arms=(stopped_at_once(),))
     assert lattice_info(only_singles).trees["sfsa"] == tuple((on(), on(point)) for point in (1, 2, 3, 4))
 
