@@ -10,7 +10,7 @@ from optuna import Study
 from optuna.pruners import BasePruner
 from optuna.trial import FrozenTrial, TrialState
 
-from nas_fusion.pruners.rounds import round_of
+from nas_fusion.pruners.rounds import n_done, round_of
 
 
 class RacingPruner(BasePruner):
@@ -54,12 +54,13 @@ class RacingPruner(BasePruner):
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Return whether a trial is significantly worse than what it would have to beat."""
+        n = n_done(study._storage.get_trial(trial._trial_id))
+        if n < self._least or n == self._n_folds:
+            return False
         round_ = round_of(study, trial)
         if round_ is None:
             return False
         losses = round_.losses(round_.trial)
-        if len(losses) < self._least or len(losses) == self._n_folds or not np.isfinite(losses).all():
-            return False
         completed = sorted((mate for mate in round_.mates if mate.state == TrialState.COMPLETE), key=round_.cost)
         leaders = completed[round_.survivors - 1 : round_.survivors]
         return any(self._is_worse(losses, round_.losses(rival)) for rival in (*leaders, *round_.must_beat))

@@ -46,6 +46,11 @@ class Round:
         return self.sign * trial.value
 
 
+def n_done(trial: FrozenTrial) -> int:
+    """Return how many losses a trial has so far: as written, else as reported."""
+    return len(history.losses_of(trial)) or len(trial.intermediate_values)
+
+
 def round_of(study: Study, trial: FrozenTrial) -> Round | None:
     """Return a running trial among those it competes with, `None` if it is no candidate of a round.
 
