@@ -23,6 +23,8 @@ def dry_run(request: Request, samplers: Sequence[str], *, as_json: bool) -> None
 
 def _cost(request: Request, samplers: Sequence[str]) -> dict[str, Any]:
     """Return the cost if nothing is known yet: of the largest configuration, for the largest number of trainings."""
+    from nas_fusion.study.ranking import supernet_epochs
+
     laboratory = request.laboratory
     space = laboratory.space
     largest = max(space.configurations(), key=lambda c: (len(space.active(c)), space.index(c)))
@@ -30,8 +32,11 @@ def _cost(request: Request, samplers: Sequence[str]) -> dict[str, Any]:
     trainings = _most_trainings(request, samplers)
     epochs = laboratory.epochs(largest)
     seconds = trainings * laboratory.n_folds * laboratory.spec.seeds * epochs * step.seconds_per_epoch / len(request.devices)
+    ranked = sum(supernet_epochs(laboratory.sampler(request.specs[sampler]), laboratory) for sampler in samplers)
+    seconds += 2 * ranked * step.seconds_per_epoch  # weights and architecture take a step each, on one device
     return {
         "largest_number_of_trainings": trainings,
+        **({"supernet_epochs": ranked} if ranked else {}),
         "folds": laboratory.n_folds,
         "seeds": laboratory.spec.seeds,
         "epochs_of_a_training": epochs,

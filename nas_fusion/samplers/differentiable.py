@@ -31,7 +31,7 @@ class DifferentiableSampler(SearchSampler):
         length: Epochs of the supernet as a multiple of those of the space's training plan; `None` for the worker's own default.
             It is `EvaluationWorker.rank(study)` that asks for it.
         forced: Choices that every configuration has; the start is then A_0 with these.
-        groups: Parameters that are switched together.
+        groups: Lists of parameters that are switched together, each with the same choices: on with the same one, off together.
         inherit: `"parent"` and `"baseline"` (here the same) or `"none"`; `None` for the space's own rule.
         max_retries: How often a failed configuration is repeated before it is skipped.
         seed: Of the generator for parameters that are not the space's.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nas_fusion.space import SearchSpace
@@ -27,6 +28,19 @@ def check_rankable(sampler: BaseSampler, space: SearchSpace) -> None:
             f"`sampler` must be one that works on the space {space.name!r}, but {type(sampler).__name__} needs a supernet, "
             "and this space has none."
         )
+
+
+def supernet_epochs(sampler: BaseSampler, laboratory: Laboratory) -> int:
+    """Return in how many epochs, over all folds, a supernet is trained for a sampler; none if it needs no ranking."""
+    from nas_fusion.evaluation import SupernetPlan
+
+    if not hasattr(sampler, "needs_ranking"):
+        return 0
+    stage = laboratory.space.supernet(laboratory.cohort.inputs)
+    plan = replace(stage.plan, **laboratory.spec.plan)
+    epochs = plan.inherited_epochs if laboratory.spec.inherit != "none" and plan.inherited_epochs else plan.epochs
+    planned = replace(stage, plan=replace(plan, epochs=epochs, inherited_epochs=None))
+    return laboratory.n_folds * SupernetPlan.of(sampler).epochs(planned)
 
 
 def ensure_ranking(study: optuna.Study, laboratory: Laboratory, listener: Listener, *, worker: int) -> None:

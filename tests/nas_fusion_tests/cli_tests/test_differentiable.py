@@ -63,6 +63,12 @@ def test_what_was_trained_for_the_ranking_was_trained_by_the_search(run: Run) ->
     assert f"Supernet that ranked them: {EPOCHS} epochs [" in outcome.out
 
 
+def test_dry_run_counts_the_supernet(run: Run) -> None:
+    found = run(*SEARCH, *ONE, "--sampler-set", "length=2", "--dry-run", "--json").json
+    assert (found["largest_number_of_trainings"], found["supernet_epochs"]) == (3, 6)
+    assert "supernet_epochs" not in run("search", "tiny", *ONE, "--dry-run", "--json").json
+
+
 def test_length_of_the_supernet(run: Run) -> None:
     outcome = run(*SEARCH, *ONE, "--sampler-set", "length=4", "--json")
     assert outcome.json["supernet"]["epochs"] == 4 * 3
