@@ -33,7 +33,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--orders", type=int, default=10, help="of the points of each recorded landscape")
     parser.add_argument("--samplers", nargs="+", default=[*OURS, *PEERS], choices=[*OURS, *PEERS], metavar="NAME")
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--known", type=Path, default=KNOWN, help="file with what Optuna's samplers did before")
+    parser.add_argument("--known", type=Path, default=KNOWN, help="file with what samplers did before")
     parser.add_argument("--out", type=Path, default=RECORDS)
     return parser.parse_args(arguments)
 

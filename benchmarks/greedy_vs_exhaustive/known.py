@@ -1,16 +1,19 @@
-"""What Optuna's samplers did is kept: it does not change when ours do, and takes most of the time."""
+"""What samplers did is kept: a benchmark that was interrupted, or of which a part has changed, searches only what is new."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Iterable
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+import nas_fusion.samplers
+from benchmarks.greedy_vs_exhaustive.searchers import OURS
 from nas_fusion import Landscape
 
 
@@ -27,7 +30,7 @@ class Searched(NamedTuple):
 
 
 class Known:
-    """Searches by what decides them: the landscape, the sampler, the number of trials, the seed and Optuna's version.
+    """Searches by what decides them, see `key_of`.
 
     Args:
         path: A file with one search a line, made if there is none; `None` to keep nothing.
@@ -58,8 +61,22 @@ class Known:
 
 
 def key_of(landscape: Landscape, searcher: str, n_trials: int, seed: int) -> str:
-    """Return what decides a search by one of Optuna's samplers."""
+    """Return what decides a search: the landscape, the sampler and its code, the number of trials and the seed.
+
+    The code of Optuna's samplers is named by Optuna's version, that of ours by a digest, so that a change of ours leaves
+    theirs known.
+    """
     losses = np.array(list(landscape.losses.values()))
     names = json.dumps({name: list(choices) for name, choices in landscape.space.parameters.items()})
-    digest = hashlib.sha256(names.encode() + losses.tobytes()).hexdigest()[:20]
-    return f"{digest} {searcher} {n_trials} {seed} optuna-{version('optuna')}"
+    samples = np.array(list(landscape.samples.values()))
+    digest = hashlib.sha256(names.encode() + losses.tobytes() + samples.tobytes() * (searcher in OURS)).hexdigest()[:20]
+    code = _code_of_ours() if searcher in OURS else f"optuna-{version('optuna')}"
+    return f"{digest} {searcher} {n_trials} {seed} {code}"
+
+
+@cache
+def _code_of_ours() -> str:
+    """Return a digest of the sources of our samplers."""
+    folder = Path(nas_fusion.samplers.__file__).parent
+    sources = [path.read_bytes() for path in sorted(folder.glob("*.py"))]
+    return f"nas-fusion-{hashlib.sha256(b''.join(sources)).hexdigest()[:12]}"

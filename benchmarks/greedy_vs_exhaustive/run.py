@@ -17,7 +17,7 @@ import optuna
 from benchmarks.greedy_vs_exhaustive.known import Known, Searched, key_of
 from benchmarks.greedy_vs_exhaustive.landscapes import HORIZON, SHARE, Problem, Target
 from benchmarks.greedy_vs_exhaustive.measures import Floats, evaluations_until, first_times, regret_curve
-from benchmarks.greedy_vs_exhaustive.searchers import PEERS, SEARCHERS, search
+from benchmarks.greedy_vs_exhaustive.searchers import SEARCHERS, search
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,7 @@ def run(job: Job, known: Known) -> tuple[list[Result], list[tuple[str, Searched]
             began = time.process_time()
             order = search(landscape, SEARCHERS[name], n_trials=n, seed=seed)
             searched = Searched(tuple(order), time.process_time() - began)
-        if name in PEERS:
-            keep.append((key, searched))
+        keep.append((key, searched))
         results.append(result(job.problem, name, searched, losses, target))
     return results, keep
 
@@ -121,7 +120,7 @@ def _run(job: Job) -> tuple[list[Result], list[tuple[str, Searched]]]:
 
 
 def run_all(jobs: Sequence[Job], processes: int, path: Path | None = None) -> Iterator[list[Result]]:
-    """Yield the results of all jobs in their order; what Optuna's samplers did is read from and added to a file."""
+    """Yield the results of all jobs in their order; what is known is read from and added to a file."""
     known = Known(path)
     for results, keep in _spread(jobs, processes, path):
         known.add(keep)

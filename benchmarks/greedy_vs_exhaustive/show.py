@@ -7,13 +7,12 @@ from typing import Any
 
 from benchmarks.conditions import sentence
 from benchmarks.greedy_vs_exhaustive.claims import AGAINST
+from benchmarks.greedy_vs_exhaustive.costs import costs, regrets
 from benchmarks.greedy_vs_exhaustive.landscapes import RECORDED, SHARE
-from benchmarks.greedy_vs_exhaustive.measures import training_cost
 from benchmarks.greedy_vs_exhaustive.searchers import OURS, PEERS, SEARCHERS
 from benchmarks.greedy_vs_exhaustive.summary import best_of_ours
 
 Entry = dict[str, Any]
-RATIOS = (0.2, 0.5, 1.0)
 ENOUGH = 0.95
 EQUAL = 1e-9
 """Means of the same regrets may differ by rounding."""
@@ -36,7 +35,8 @@ def page(record: dict[str, Any]) -> str:
         "## How often an optimum is found at all",
         found(entries),
         "## What a search costs",
-        _costs(entries),
+        costs(entries),
+        regrets(entries),
         "## Repetitions",
         _repeated(entries),
     ]
@@ -165,37 +165,6 @@ def found(entries: Sequence[Entry]) -> str:
     return "\n".join(lines)
 
 
-def _costs(entries: Sequence[Entry]) -> str:
-    """How many times less training a search takes than training all configurations from scratch."""
-    names = [name for name in (*OURS, "tpe") if any(name in entry["searchers"] for entry in entries)]
-    ratios = " / ".join(f"{ratio:g}" for ratio in RATIOS)
-    lines = [
-        "How many times less training than every configuration from scratch, until the search has ended, where a training that",
-        f"inherits weights costs {ratios} of one from scratch; mean over families. Ours inherit from A_0 or the parent. `tpe`",
-        "does not, and is charged only until it first meets an optimum, which it cannot know.",
-        "",
-        "| m | landscapes | " + " | ".join(names) + " |",
-        "| --- " * (2 + len(names)) + "|",
-    ]
-    kinds = {(entry["m"], _kind(entry)) for entry in entries}
-    for m, kind in sorted(kinds):
-        chosen = [entry for entry in entries if entry["m"] == m and _kind(entry) == kind]
-        lines.append(f"| {m} | {kind} | " + " | ".join(_cost(chosen, name) for name in names) + " |")
-    return "\n".join(lines)
-
-
-def _cost(entries: Sequence[Entry], name: str) -> str:
-    known = [(entry["size"], entry["searchers"][name]) for entry in entries if name in entry["searchers"]]
-    if not known:
-        return ""
-    inherits, factors = SEARCHERS[name].inherits, []
-    for ratio in RATIOS:
-        spent = [facts["evaluations" if inherits else "until_found"] for _, facts in known]
-        costs = [float(training_cost(each, ratio=ratio, inherits=inherits)) for each in spent]
-        factors.append(sum(size for size, _ in known) / sum(costs))
-    return " / ".join(f"{factor:.1f}" for factor in factors)
-
-
 def _repeated(entries: Sequence[Entry]) -> str:
     names = [name for name in PEERS if any(name in entry["searchers"] for entry in entries)]
     sizes = sorted({entry["m"] for entry in entries})
@@ -215,10 +184,6 @@ def _repeated(entries: Sequence[Entry]) -> str:
 
 def _mean(values: Sequence[float]) -> str:
     return f"{100 * sum(values) / len(values):.0f}" if values else ""
-
-
-def _kind(entry: Entry) -> str:
-    return RECORDED if entry["family"].startswith(RECORDED) else "synthetic"
 
 
 def _head(entry: Entry) -> str:

@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 
 import numpy as np
+import optuna
 import pytest
 from scipy.stats import binomtest
 
 from benchmarks.greedy_vs_exhaustive.__main__ import NAME, RECORDS, jobs, main, parse
 from benchmarks.greedy_vs_exhaustive.claims import margin
+from benchmarks.greedy_vs_exhaustive.costs import costs, evaluations_for, regrets
 from benchmarks.greedy_vs_exhaustive.known import Known, Searched, key_of
 from benchmarks.greedy_vs_exhaustive.landscapes import Problem, Target, recordings, shuffled, synthetic
 from benchmarks.greedy_vs_exhaustive.measures import (
@@ -140,13 +142,15 @@ def test_budgets_and_numbers_of_trials() -> None:
     assert trials("tpe", 4, 16) == 16
 
 
-def test_what_optuna_did_is_known_by_landscape_sampler_trials_and_seed(tmp_path: Path) -> None:
+def test_what_was_searched_is_known_by_landscape_sampler_trials_and_seed(tmp_path: Path) -> None:
     path, landscape = tmp_path / "known.jsonl", FAMILIES["trap"](4, 0)
     key = key_of(landscape, "tpe", 16, 0)
     Known(path).add([(key, Searched((3, 1), 0.25))])
     Known(path).add([(key, Searched((3, 1), 0.25))])
     assert Known(path).get(key) == Searched((3, 1), 0.25)
     assert len(path.read_text().splitlines()) == 1
+    assert key_of(landscape, "tpe", 16, 0).endswith(f"optuna-{optuna.__version__}")
+    assert " nas-fusion-" in key_of(landscape, "sfsa", 16, 0)
     others = [key_of(FAMILIES["trap"](4, 1), "tpe", 16, 0), key_of(landscape, "gp", 16, 0), key_of(landscape, "tpe", 16, 1)]
     assert [Known(path).get(other) for other in others] == [None, None, None]
 
@@ -194,6 +198,23 @@ def test_short_says_what_holds_and_what_does_not() -> None:
     )
 
 
+def test_costs_of_searches_that_inherit_and_that_do_not() -> None:
+    by_name = {"sfsa": [made("sfsa", *range(11))], "tpe": [made("tpe", 0, 1, 2, 2, 2, 3)]}
+    found = entry("trap", 4, by_name)
+    assert "| 4 | synthetic | 5.3 / 2.7 / 1.5 | 2.7 |" in costs([found])  # 16 / 3, 16 / 6, 16 / 11; 16 / 6
+    # sfsa has found it after 4 evaluations; with a cost of 5 the others pay for 5: all but one ratio would do with fewer
+    assert "| 4 | synthetic | 5 | 0.000 / 0.000 / 0.000 | 0.667 |" in regrets([found])
+    assert "| 4 | synthetic | 10 | 0.000 / 0.000 / 0.000 | 0.000 |" in regrets([found])
+
+
+@pytest.mark.parametrize("ratio", [0.2, 0.5, 1.0])
+@pytest.mark.parametrize("inherits", [True, False])
+def test_evaluations_for_a_cost_are_those_that_cost_it(ratio: float, inherits: bool) -> None:
+    for n in range(1, 40):
+        cost = float(training_cost(np.array(n, dtype=float), ratio=ratio, inherits=inherits))
+        assert evaluations_for(cost, ratio=ratio, inherits=inherits) == n
+
+
 # --- the whole ---
 
 
@@ -229,7 +250,7 @@ def test_runs_and_writes_its_record(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert found["searchers"]["sfsa"]["found"][0] == 0.0 and found["searchers"]["beam 2"]["found"][0] == 1.0
     assert found["searchers"]["sfsa"]["evaluations"] == 8.0 and found["searchers"]["beam 2"]["evaluations"] == 13.0
     assert (tmp_path / f"{NAME}.md").read_text() == page(record)
-    assert len((tmp_path / "known.jsonl").read_text().splitlines()) == 2
+    assert len((tmp_path / "known.jsonl").read_text().splitlines()) == 6
     assert "trap" in capsys.readouterr().out
 
 
