@@ -164,13 +164,14 @@ class SurrogateSampler(SearchSampler):
     the losses of folds or training seeds (`nas_fusion.write_losses`), their noise is estimated and allowed for.
 
     It decides in batches: what a batch holds follows from the evaluations before it. Therefore any number of workers evaluates
-    the same configurations, but more workers than `batch_size` find nothing to do. A landscape of m parameters with one module
+    the same configurations, but more workers than `batch_size` find nothing to do, and so do those who wait for the last of a
+    batch. A landscape of m parameters with one module
     each has 1 + m + m (m - 1) / 2 coefficients up to second order; the default budget is 9/8 of that number.
 
     Args:
         space: A search space, or a mapping of parameters to choices, the first of which means off.
         n_trials: Configurations that are evaluated in all, those included that were before; `None` for 9/8 of the coefficients.
-        batch_size: Configurations that are decided together, at least 1; the smaller, the fewer evaluations it takes.
+        batch_size: Configurations that are decided together, at least 1: as many as workers; fewer take fewer evaluations.
         inherit: `"parent"` and `"baseline"` (here the same) or `"none"`; `None` for the space's own rule.
         forced: Choices that every configuration has.
         groups: Lists of parameters that are switched together.
@@ -192,7 +193,7 @@ class SurrogateSampler(SearchSampler):
         space: SearchSpace | Mapping[str, Sequence[str]],
         *,
         n_trials: int | None = None,
-        batch_size: int = 4,
+        batch_size: int = 2,
         inherit: str | None = None,
         forced: Mapping[str, str] | None = None,
         groups: Sequence[Sequence[str]] = (),

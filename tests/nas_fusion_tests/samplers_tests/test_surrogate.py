@@ -182,7 +182,7 @@ def searched(sampler: SurrogateSampler, landscape: Landscape, n_workers: int, ch
 def test_any_number_of_workers_evaluates_the_same(inherit: str) -> None:
     for seed in range(3):
         landscape = families.quadratic(6, 20_000 + seed)
-        sampler = SurrogateSampler(landscape.space, inherit=inherit)
+        sampler = SurrogateSampler(landscape.space, batch_size=4, inherit=inherit)
         study = run(sampler, landscape)
         serial = [
             (claim.round, landscape.space.index(claim.configuration))
@@ -214,7 +214,7 @@ def test_a_batch_waits_for_its_last_member(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize("inherit", ["parent", "baseline"])
 def test_weights_come_from_the_baseline_which_comes_first(inherit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_base, "WAIT_S", 0.05)
-    sampler = SurrogateSampler(choices(4), inherit=inherit)
+    sampler = SurrogateSampler(choices(4), batch_size=4, inherit=inherit)
     study = optuna.create_study(sampler=sampler)
     first = study.ask()
     assert history.surplus_reason(study.ask()) == "waiting"
@@ -225,12 +225,12 @@ def test_weights_come_from_the_baseline_which_comes_first(inherit: str, monkeypa
 
 def test_another_process_continues_in_the_middle_of_a_batch(tmp_path: Path) -> None:
     landscape = families.quadratic(6, 20_005)
-    serial = run(SurrogateSampler(landscape.space), landscape)
-    study = optuna.create_study(storage=sqlite(tmp_path), sampler=SurrogateSampler(landscape.space))
+    serial = run(SurrogateSampler(landscape.space, batch_size=4), landscape)
+    study = optuna.create_study(storage=sqlite(tmp_path), sampler=SurrogateSampler(landscape.space, batch_size=4))
     for n in (2, 3, 1, 7):
-        study.sampler = SurrogateSampler(landscape.space)
+        study.sampler = SurrogateSampler(landscape.space, batch_size=4)
         study.optimize(landscape, n_trials=n)
-    study.sampler = SurrogateSampler(landscape.space)
+    study.sampler = SurrogateSampler(landscape.space, batch_size=4)
     study.optimize(landscape)
     assert [trial.params for trial in study.trials] == [trial.params for trial in serial.trials]
 
@@ -336,5 +336,5 @@ def test_losses_of_folds_reach_the_model() -> None:
     exact = asked(landscape)
     assert asked(folds_with(0.0)) == exact  # that folds differ alike for all is no noise
     noisy = asked(folds_with(0.5))
-    assert noisy[:4] == exact[:4]
+    assert noisy[:2] == exact[:2]
     assert noisy != exact
