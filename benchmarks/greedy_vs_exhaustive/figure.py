@@ -53,7 +53,8 @@ def draw(entries: Sequence[dict[str, Any]], m: int | None = None) -> go.Figure:
         height=110 + 230 * rows,
         title="Mean regret of the best so far, in units of the regret of a configuration drawn blindly",
         title_font_size=15,
-        legend={"orientation": "h", "y": 1.0 + 0.16 / rows, "x": 1, "xanchor": "right"},
+        title_y=1 - 25 / (110 + 230 * rows),
+        legend={"orientation": "h", "yref": "container", "y": 1 - 72 / (110 + 230 * rows), "x": 0},
         margin={"l": 45, "r": 15, "t": 110, "b": 45},
     )
     figure.update_annotations(font_size=12)
@@ -61,10 +62,11 @@ def draw(entries: Sequence[dict[str, Any]], m: int | None = None) -> go.Figure:
 
 
 def _line(entry: dict[str, Any], name: str, *, is_first: bool) -> go.Scatter:
-    facts, length = entry["searchers"][name], len(entry["grid"])
+    facts = entry["searchers"][name]
+    shown = [n for n in entry["grid"] if n <= facts["trials"]]
     return go.Scatter(
-        x=entry["grid"],
-        y=[max(value, LEAST) for value in facts["regret"][:length]],
+        x=shown,
+        y=[max(value, LEAST) for value in facts["regret"][: len(shown)]],
         name=name,
         legendgroup=name,
         showlegend=is_first,

@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.greedy_vs_exhaustive.claims import AGAINST, margin
 from benchmarks.greedy_vs_exhaustive.landscapes import order_of
 from benchmarks.greedy_vs_exhaustive.measures import bootstrap_mean, wilson
-from benchmarks.greedy_vs_exhaustive.run import Result, budget
+from benchmarks.greedy_vs_exhaustive.run import Result, budget, trials
 from benchmarks.greedy_vs_exhaustive.searchers import OURS, SEARCHERS
 
 COMPARED = "surrogate long"
@@ -56,6 +56,7 @@ def facts(results: Sequence[Result], limit: int) -> dict[str, Any]:
     until = [result.found if result.found is not None else max(result.evaluations, horizon) for result in results]
     return {
         "n": len(results),
+        "trials": trials(results[0].searcher, results[0].problem.m, results[0].size),
         "found": share([result.found is not None for result in results], results),
         "found_in_budget": share([result.found is not None and result.found <= limit for result in results], results),
         "evaluations": float(np.mean([result.evaluations for result in results])),
