@@ -343,7 +343,8 @@ def write_ranking(study: Study, ranking: Mapping[str, Any]) -> None:
     Args:
         study: Whose sampler evaluates the most probable ones.
         ranking: JSON-compatible: `configurations`, a list of pairs of choices and probability, the most probable first;
-            `cost`, what it took (`epochs`, `samples`, `seconds`); `key`, the digest of what decides it.
+            `cost`, what it took (`epochs`, `samples`, `seconds`); `key`, the digest of what decides it; `trained`, the keys of
+            what was trained for it. More is allowed.
     """
     study.set_user_attr(_RANKING, _as_json(ranking))
 

@@ -70,7 +70,10 @@ class Ranker:
             raise ValueError(f"`study` must have a baseline of finite loss to be ranked, but it is {parent.value}.")
         trained = [parent.key] if parent is not None and parent.trained else []
         known = self.store.details(recipe.key)
-        return (known or self._trained(recipe, plan, watch)) | {"trained": trained + [recipe.key] * (not known)}
+        ranking = known or self._trained(recipe, plan, watch)
+        inherited = {} if parent is None else parent.cost
+        cost = {f"lineage_{name}": ranking["cost"][name] + inherited.get(name, 0.0) for name in ("epochs", "samples")}
+        return ranking | {"cost": ranking["cost"] | cost, "trained": trained + [recipe.key] * (not known)}
 
     def _trained(self, recipe: Recipe, plan: SupernetPlan, watch: Watch) -> dict[str, Any]:
         """Train a supernet on each fold and return the ranking, which is kept in the store."""

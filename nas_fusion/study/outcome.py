@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -150,7 +150,7 @@ def _search(laboratory: Laboratory, storage: BaseStorage, name: str) -> _Search:
         trained=trained + sum(each.was_trained for each in unfinished),
         reused=len(every) - trained,
         in_vain=len(state.in_vain),
-        supernet=ranking["cost"],
+        supernet=_supernet_cost(ranking["cost"], any(each.configuration == space.baseline for each in every)),
         unfinished=unfinished,
         shortened=shortenings(spec),
     )
@@ -177,6 +177,13 @@ def _unfinished(trial: FrozenTrial, space: SearchSpace) -> Unfinished | None:
         losses=history.losses_of(trial),
         cost=history.spent_of(trial),
     )
+
+
+def _supernet_cost(cost: Mapping[str, float], has_baseline: bool) -> dict[str, float]:
+    """Return what a supernet cost, with the baseline that it starts from unless that is counted among the evaluations."""
+    names = ("epochs", "samples")
+    own = dict(cost)
+    return own if has_baseline or not own else own | {name: own[f"lineage_{name}"] for name in names}
 
 
 def _references(laboratory: Laboratory) -> Iterator[Arm]:

@@ -74,6 +74,12 @@ def test_length_of_the_supernet(run: Run) -> None:
     assert outcome.json["supernet"]["epochs"] == 4 * 3
 
 
+def test_supernet_pays_for_a_baseline_that_nothing_else_needs(run: Run) -> None:
+    outcome = run("search", "tiny", *ONE, "--sampler", "differentiable", "--sampler-set", 'forced={"p0": "on"}', "--json")
+    assert outcome.code == 0 and {"p0": "on"} in outcome.json["path"]
+    assert outcome.json["supernet"]["epochs"] == EPOCHS + 3
+
+
 def test_space_without_a_supernet_is_refused_before_anything_is_made(run: Run, tmp_path: Path) -> None:
     outcome = run("search", "tiny", *ONE, "--sampler", "differentiable", "--set", 'modules=["on","off"]')
     assert outcome.code != 0 and "TinySpace has no supernet" in outcome.err

@@ -113,6 +113,9 @@ def test_ranked_then_evaluated_like_any_other_trials(cohort: Cohort) -> None:
     assert ranking["configurations"][0][0]["p0"] == "on"
     assert ranking["cost"]["epochs"] == 2 * 8
     assert 2 * 8 * 45 < ranking["cost"]["samples"] < 2 * 8 * 64 * 2 and ranking["cost"]["parameters"] == 2 * 10 + 3 * 4
+    baseline = worker.evaluate(worker.space.baseline).cost
+    assert ranking["cost"]["lineage_epochs"] == 2 * 8 + baseline["epochs"] == 2 * 8 + 2 * 8
+    assert ranking["cost"]["lineage_samples"] == ranking["cost"]["samples"] + baseline["samples"]
     assert ranking["trained"] == [worker.key(worker.space.baseline), ranking["key"]]
     study.optimize(worker)
     best = [c for c, _ in ranking["configurations"] if "on" in c.values()][:2]
