@@ -9,11 +9,12 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nas_fusion.analysis import Landscape
+    from nas_fusion.analysis import Landscape, ShapleyImportanceEvaluator
     from nas_fusion.cohorts import Batch, Cohort, load_cohort
     from nas_fusion.evaluation import EvaluationWorker, Reference, Stage, TrainingPlan
     from nas_fusion.fusion import FusionModule, FusionNetwork, Stream, build_module, register_module
     from nas_fusion.history import parent_of, write_losses
+    from nas_fusion.pruners import HalvingPruner, RacingPruner
     from nas_fusion.samplers import (
         BackwardSampler,
         BeamSampler,
@@ -43,7 +44,8 @@ _HOMES = {
     "fusion": ("FusionModule", "FusionNetwork", "Stream", "build_module", "register_module"),
     "cohorts": ("Batch", "Cohort", "load_cohort"),
     "evaluation": ("EvaluationWorker", "Reference", "Stage", "TrainingPlan"),
-    "analysis": ("Landscape",),
+    "analysis": ("Landscape", "ShapleyImportanceEvaluator"),
+    "pruners": ("HalvingPruner", "RacingPruner"),
     "study.comparison": ("compare",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -60,10 +62,13 @@ __all__ = [
     "FloatingSampler",
     "FusionModule",
     "FusionNetwork",
+    "HalvingPruner",
     "Landscape",
+    "RacingPruner",
     "Reference",
     "SFSASampler",
     "SearchSpace",
+    "ShapleyImportanceEvaluator",
     "Stage",
     "Stream",
     "SurrogateSampler",
