@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -50,6 +51,11 @@ class RacingPruner(BasePruner):
             raise ValueError(
                 f"`racing` at p = {p} must have at least {self._least} folds to be able to prune at all (the least p-value of "
                 f"Wilcoxon's test on n folds is 2^-n), but got {n_folds}."
+            )
+        if n_folds == self._least:
+            warnings.warn(
+                f"`racing` at p = {p} ends nothing before the last of {n_folds} folds: it saves from {n_folds + 1} folds on.",
+                stacklevel=2,
             )
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:

@@ -75,7 +75,8 @@ def test_what_has_no_more_folds_to_save_is_not_ended() -> None:
     losses = table({"": 0.8, "1": 0.6, "2": 0.7})
     four = lambda configuration, control: losses(configuration, control)[:4]  # noqa: E731
     assert race(SFSASampler(switches(2)), RacingPruner(), four)[0]["2"] == 4
-    assert race(SFSASampler(switches(2)), RacingPruner(n_folds=4), four)[0]["2"] == "whole"
+    with pytest.warns(UserWarning, match="from 5 folds on"):
+        assert race(SFSASampler(switches(2)), RacingPruner(n_folds=4), four)[0]["2"] == "whole"
     assert race(SFSASampler(switches(2)), RacingPruner(n_folds=N), losses)[0]["2"] == 4
 
 
@@ -180,7 +181,8 @@ def test_several_threads_on_a_journal(tmp_path: Path) -> None:
 
 def test_it_can_be_pickled_and_must_have_folds_enough() -> None:
     assert isinstance(pickle.loads(pickle.dumps(RacingPruner(0.2, n_folds=5))), RacingPruner)
-    RacingPruner(0.1, n_folds=4)
+    with pytest.warns(UserWarning, match="ends nothing before the last of 4 folds: it saves from 5 folds on"):
+        RacingPruner(0.1, n_folds=4)
     with pytest.raises(ValueError, match=r"`racing` at p = 0.1 must have at least 4 folds to be able to prune .* but got 3"):
         RacingPruner(0.1, n_folds=3)
     for p in (0.0, 0.5, -1.0, float("nan")):
