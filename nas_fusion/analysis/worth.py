@@ -21,7 +21,9 @@ def importance_in_words(space: SearchSpace, worth: PointValues) -> str:
         f"{point_name(space, worth, most)} is worth most: it lowers the loss by {worth.values[most]:.3f} nats on average."
     ]
     if worth.values[most] <= NEGLIGIBLE:
-        sentences = [f"No point is worth more than {max(0.0, worth.values[most]):.3f} nats on average."]
+        sentences = [f"No point is worth more than {worth.values[most]:.3f} nats on average."]
+    if worth.values[most] <= 0:
+        sentences = ["No point lowers the loss on average."]
     ranked = sorted(worth.interactions, key=lambda pair: worth.interactions[pair])
     if ranked and worth.interactions[ranked[-1]] > NEGLIGIBLE:
         names, shared = _pair(space, worth, ranked[-1]), worth.interactions[ranked[-1]]

@@ -58,7 +58,7 @@ th { font-weight: 600; vertical-align: bottom; border-bottom: 2px solid #b8bec4;
 th:first-child, td:first-child, .words { text-align: left; }
 td { white-space: nowrap; }
 td:first-child, td.words { white-space: normal; min-width: 7.5rem; }
-td small { display: block; color: var(--soft); }
+td small { display: block; color: var(--soft); white-space: normal; }
 tr.search td:first-child { font-weight: 600; }
 tr.first-of-kind td { border-top: 2px solid #b8bec4; }
 figure { margin: .5rem 0 0; }

@@ -126,7 +126,10 @@ def _reading(comparison: Comparison) -> str:
             f"(inherit {comparison.landscape_inherit}), so that longer lineages are not flattered."
         )
         if len(next(iter(comparison.landscape.samples.values()))) > 1:
-            text += " ± is the standard error of the paired difference to the best of all, over folds or training seeds."
+            text += (
+                " ± is the standard error over folds (over training seeds where there is one fold), of a regret that of the "
+                "paired difference to the best of all."
+            )
     return text
 
 
