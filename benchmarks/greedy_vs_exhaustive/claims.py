@@ -18,7 +18,7 @@ def margin(ours: Sequence[Result], peers: Sequence[Result], *, distinct: bool = 
 
     Args:
         ours: One result a search.
-        peers: The same landscapes; the other searcher's, which must have been given as many trials as are looked at.
+        peers: The other searcher's. What both searched counts, for as many evaluations as the other was given.
         distinct: Whether repetitions of a configuration count as no evaluation, as where a store answers them.
 
     Returns:
@@ -29,6 +29,7 @@ def margin(ours: Sequence[Result], peers: Sequence[Result], *, distinct: bool = 
     last = min(trials(first.searcher, first.problem.m, first.size), len(first.regret))
     field = "regret_of_distinct" if distinct else "regret"
     known = {result.problem: getattr(result, field) for result in ours}
+    peers = [result for result in peers if result.problem in known]
     difference = np.array([known[result.problem] - getattr(result, field) for result in peers])
     start = first.problem.m  # position of evaluation m + 1
     worst = start + int(np.argmax(difference.mean(axis=0)[start:last]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 from collections.abc import Iterable
@@ -14,7 +15,7 @@ import numpy as np
 
 import nas_fusion.samplers
 from benchmarks.greedy_vs_exhaustive.searchers import OURS
-from nas_fusion import Landscape
+from nas_fusion import Landscape, plugins
 
 
 class Searched(NamedTuple):
@@ -70,13 +71,21 @@ def key_of(landscape: Landscape, searcher: str, n_trials: int, seed: int) -> str
     names = json.dumps({name: list(choices) for name, choices in landscape.space.parameters.items()})
     samples = np.array(list(landscape.samples.values()))
     digest = hashlib.sha256(names.encode() + losses.tobytes() + samples.tobytes() * (searcher in OURS)).hexdigest()[:20]
-    code = _code_of_ours() if searcher in OURS else f"optuna-{version('optuna')}"
+    code = code_of(OURS[searcher].name) if searcher in OURS else f"optuna-{version('optuna')}"
     return f"{digest} {searcher} {n_trials} {seed} {code}"
 
 
 @cache
-def _code_of_ours() -> str:
-    """Return a digest of the sources of our samplers."""
-    folder = Path(nas_fusion.samplers.__file__).parent
-    sources = [path.read_bytes() for path in sorted(folder.glob("*.py"))]
-    return f"nas-fusion-{hashlib.sha256(b''.join(sources)).hexdigest()[:12]}"
+def code_of(sampler: str) -> str:
+    """Return a digest of the sources of one of our samplers: its module, and those beside it that it imports."""
+    home = plugins.load("samplers", sampler).__module__
+    folder, package = Path(nas_fusion.samplers.__file__).parent, nas_fusion.samplers.__name__
+    sources: dict[str, bytes] = {}
+    waiting = [home]
+    while waiting:
+        path = folder / f"{waiting.pop().removeprefix(package + '.')}.py"
+        if path.name not in sources and path.exists():
+            sources[path.name] = path.read_bytes()
+            imports = [node for node in ast.walk(ast.parse(sources[path.name])) if isinstance(node, ast.ImportFrom)]
+            waiting += [node.module for node in imports if node.module and node.module.startswith(f"{package}.")]
+    return f"nas-fusion-{hashlib.sha256(b''.join(sources[name] for name in sorted(sources))).hexdigest()[:12]}"

@@ -19,9 +19,10 @@ LEAST = {"nk5": 6, "two-synergies": 5}
 HORIZON = {4: 16, 6: 64, 8: 128, 10: 128}
 """How many evaluations are looked at, by number of points."""
 COUNTS = {
-    "ours": {4: 100, 6: 100, 8: 100, 10: 100},
-    "fewer": {4: 50, 6: 50, 8: 20, 10: 20},
-    "fewest": {4: 6, 6: 6, 8: 5, 10: 3},
+    "ours": {4: 50, 6: 50, 8: 50, 10: 30},
+    "peers": {4: 50, 6: 50, 8: 20, 10: 20},
+    "long": {4: 20, 6: 20, 8: 10, 10: 6},
+    "slow": {4: 6, 6: 6, 8: 5, 10: 3},
 }
 """How many landscapes of each family are searched, by number of points: each kind of searcher takes the first ones."""
 SHARE = {4: 0.75, 6: 0.4, 8: 0.2, 10: 0.1}

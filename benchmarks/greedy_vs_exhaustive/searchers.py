@@ -54,8 +54,9 @@ PEERS: Mapping[str, Searcher] = {name: Searcher(name, inherits=False, ends=False
 SEARCHERS: Mapping[str, Searcher] = {**OURS, **PEERS}
 KIND: Mapping[str, str] = {
     **dict.fromkeys(OURS, "ours"),
-    **dict.fromkeys([*PEERS, "surrogate long"], "fewer"),
-    **dict.fromkeys(["gp", "bruteforce", "grid", "exhaustive"], "fewest"),
+    **dict.fromkeys(PEERS, "peers"),
+    "surrogate long": "long",
+    **dict.fromkeys(["gp", "bruteforce", "grid", "exhaustive"], "slow"),
 }
 """How many landscapes they search, see `COUNTS`: each trial of GP takes longer than the one before; others only enumerate."""
 

@@ -13,7 +13,7 @@ from scipy.stats import binomtest
 from benchmarks.greedy_vs_exhaustive.__main__ import NAME, RECORDS, jobs, main, parse
 from benchmarks.greedy_vs_exhaustive.claims import margin
 from benchmarks.greedy_vs_exhaustive.costs import costs, evaluations_for, regrets
-from benchmarks.greedy_vs_exhaustive.known import Known, Searched, key_of
+from benchmarks.greedy_vs_exhaustive.known import Known, Searched, code_of, key_of
 from benchmarks.greedy_vs_exhaustive.landscapes import Problem, Target, recordings, shuffled, synthetic
 from benchmarks.greedy_vs_exhaustive.measures import (
     bootstrap_mean,
@@ -150,7 +150,8 @@ def test_what_was_searched_is_known_by_landscape_sampler_trials_and_seed(tmp_pat
     assert Known(path).get(key) == Searched((3, 1), 0.25)
     assert len(path.read_text().splitlines()) == 1
     assert key_of(landscape, "tpe", 16, 0).endswith(f"optuna-{optuna.__version__}")
-    assert " nas-fusion-" in key_of(landscape, "sfsa", 16, 0)
+    assert key_of(landscape, "sfsa", 16, 0).endswith(code_of("sfsa"))
+    assert len({code_of("sfsa"), code_of("surrogate"), code_of("exhaustive")}) == 3
     others = [key_of(FAMILIES["trap"](4, 1), "tpe", 16, 0), key_of(landscape, "gp", 16, 0), key_of(landscape, "tpe", 16, 1)]
     assert [Known(path).get(other) for other in others] == [None, None, None]
 
@@ -221,7 +222,7 @@ def test_evaluations_for_a_cost_are_those_that_cost_it(ratio: float, inherits: b
 def test_jobs_give_slow_samplers_fewer_landscapes() -> None:
     options = parse(["--families", "trap", "--sizes", "8", "--orders", "0", "--samplers", "sfsa", "tpe", "gp"])
     found = [job.searchers for job in jobs(options)]
-    assert found == [("sfsa", "tpe", "gp")] * 5 + [("sfsa", "tpe")] * 15 + [("sfsa",)] * 80
+    assert found == [("sfsa", "tpe", "gp")] * 5 + [("sfsa", "tpe")] * 15 + [("sfsa",)] * 30
     options = parse(["--families", "trap", "--sizes", "4", "--orders", "0", "--samplers", "tpe", "--most", "3"])
     assert [job.problem for job in jobs(options)] == [Problem("trap", 4, seed) for seed in range(3)]
 
