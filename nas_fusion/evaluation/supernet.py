@@ -148,7 +148,7 @@ def train_supernet(
     while True:
         try:
             with placement.repeatable(seed):
-                training = _Training(stage, build(), data, placement, plan, seed, micro_batches)
+                training = _Training(stage, build(), data, placement, plan=plan, seed=seed, micro_batches=micro_batches)
                 return training.run(on_epoch or (lambda epoch, loss: None))
         except torch.OutOfMemoryError:
             if 2 * micro_batches >= min(stage.plan.batch_size, len(data.train)):
@@ -166,6 +166,7 @@ class _Training:
         model: nn.Module,
         data: FoldData,
         placement: Placement,
+        *,
         plan: SupernetPlan,
         seed: int,
         micro_batches: int,
