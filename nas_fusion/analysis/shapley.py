@@ -91,7 +91,7 @@ def point_values(landscape: Landscape, *, on: Mapping[str, str] | None = None) -
 def shapley_values(worths: Array) -> Array:
     """Return the Shapley value of each player of a game.
 
-    phi_i = sum over S without i of |S|! (m - |S| - 1)! / m! * (v(S + i) - v(S)). Source: Shapley 1953.
+    phi_i = sum over S without i of s! (m - s - 1)! / m! * (v(S + i) - v(S)), s the size of S. Source: Shapley 1953.
 
     Args:
         worths: Worth of each coalition, `(2,) * m`: index 1 on axis i where player i takes part. m at least 1.
@@ -110,7 +110,7 @@ def shapley_values(worths: Array) -> Array:
 def shapley_interactions(worths: Array) -> Array:
     """Return the Shapley interaction index of each pair of players.
 
-    I_ij = sum over S without i and j of |S|! (m - |S| - 2)! / (m - 1)! * (v(S + i + j) - v(S + i) - v(S + j) + v(S)).
+    I_ij = sum over S without i and j of s! (m - s - 2)! / (m - 1)! * (v(S + i + j) - v(S + i) - v(S + j) + v(S)).
     Source: Grabisch and Roubens, An axiomatic approach to the concept of interaction among players in cooperative games,
     Int. J. Game Theory 28 (1999) 547-565, for coalitions of two.
 
