@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.conditions import conditions
 from benchmarks.greedy_vs_exhaustive.figure import draw, write_picture
-from benchmarks.greedy_vs_exhaustive.landscapes import COUNTS, SIZES, recordings, synthetic
+from benchmarks.greedy_vs_exhaustive.landscapes import COUNTS, SIZES, TURNS, Problem, recordings, synthetic
 from benchmarks.greedy_vs_exhaustive.run import Job, Result, run_all
 from benchmarks.greedy_vs_exhaustive.searchers import KIND, OURS, PEERS
 from benchmarks.greedy_vs_exhaustive.show import page
@@ -30,7 +30,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--families", nargs="*", default=list(FAMILIES), metavar="NAME")
     parser.add_argument("--sizes", nargs="+", type=int, default=list(SIZES), choices=SIZES, help="numbers of points")
     parser.add_argument("--most", type=int, help="landscapes of each family and size at most")
-    parser.add_argument("--orders", type=int, default=10, help="of the points of each recorded landscape")
+    parser.add_argument("--orders", type=int, default=max(TURNS.values()), help="of the points of recorded landscapes")
     parser.add_argument("--samplers", nargs="+", default=[*OURS, *PEERS], choices=[*OURS, *PEERS], metavar="NAME")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--known", type=Path, default=KNOWN, help="file with what samplers did before")
@@ -50,11 +50,13 @@ def jobs(options: argparse.Namespace) -> list[Job]:
     """Return who searches what: slow samplers search the first of the landscapes that fast ones search."""
     wanted = counts(options)
     problems = [*synthetic(options.families, wanted["ours"]), *recordings(options.sizes, options.orders)]
-    return [
-        Job(problem, who)
-        for problem in problems
-        if (who := tuple(name for name in options.samplers if problem.table or problem.seed < wanted[KIND[name]][problem.m]))
-    ]
+
+    def is_asked(name: str, problem: Problem) -> bool:
+        kind = KIND[name]
+        return problem.seed < (TURNS[kind] if problem.table else wanted[kind][problem.m])
+
+    asked = [Job(problem, tuple(name for name in options.samplers if is_asked(name, problem))) for problem in problems]
+    return [job for job in asked if job.searchers]
 
 
 def watched(asked: Sequence[Job], results: Iterable[list[Result]]) -> Iterable[Result]:

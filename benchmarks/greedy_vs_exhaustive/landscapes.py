@@ -25,6 +25,8 @@ COUNTS = {
     "slow": {4: 6, 6: 6, 8: 5, 10: 3},
 }
 """How many landscapes of each family are searched, by number of points: each kind of searcher takes the first ones."""
+TURNS = {"ours": 10, "peers": 10, "long": 3, "slow": 2}
+"""In how many orders of its points each recorded landscape is searched."""
 SHARE = {4: 0.75, 6: 0.4, 8: 0.2, 10: 0.1}
 """The share of all configurations within which an optimum should be found, by number of points."""
 RECORDED = "recorded"
