@@ -12,9 +12,11 @@ from nas_fusion.analysis.findings import Finding, findings_markdown, findings_te
 from nas_fusion.analysis.landscape import Landscape
 from nas_fusion.analysis.naming import points, search_title, short_points
 from nas_fusion.analysis.paired import PairedDifference, chance_of_acceptance, paired_difference, subject_differences
+from nas_fusion.analysis.regret import Shortfall, chance_regret, regret_curves, shortfall
 from nas_fusion.analysis.shapley import PointValues, point_values
 from nas_fusion.analysis.tables import comparison_table, plain_table
 from nas_fusion.analysis.traps import Deceptiveness, Escape, cheapest, deceptiveness
+from nas_fusion.analysis.ways_out import WayOut, is_trapped, ways_out
 
 if TYPE_CHECKING:
     from nas_fusion.analysis.importance import ShapleyImportanceEvaluator, as_study, importance_table
@@ -33,10 +35,13 @@ __all__ = [
     "ParameterEffects",
     "PointValues",
     "ShapleyImportanceEvaluator",
+    "Shortfall",
     "Unfinished",
+    "WayOut",
     "as_study",
     "bootstrap_scores",
     "chance_of_acceptance",
+    "chance_regret",
     "cheapest",
     "comparison_table",
     "deceptiveness",
@@ -44,16 +49,20 @@ __all__ = [
     "findings_markdown",
     "findings_text",
     "importance_table",
+    "is_trapped",
     "noisy",
     "paired_difference",
     "plain_table",
     "point_values",
     "points",
+    "regret_curves",
     "search_title",
     "shapley_effects",
     "short_points",
+    "shortfall",
     "subject_differences",
     "synergy_landscape",
+    "ways_out",
 ]
 
 
