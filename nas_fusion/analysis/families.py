@@ -74,7 +74,7 @@ def additive(m: int, seed: int = 0, *, strength: float = 0.35, harmful: float = 
 def diminishing(
     m: int, seed: int = 0, *, floor: float = 0.20, shares: tuple[float, float] = (0.05, 0.5), cost: float = 0.01
 ) -> Landscape:
-    """Return a landscape of diminishing returns: L(S) = floor + (BASE - floor) * product of (1 - q_i) over S + cost * size of S.
+    """Return diminishing returns: L(S) = floor + (BASE - floor) * product of (1 - q_i) over S + cost * size of S.
 
     Each point removes a share q_i ~ U(shares) of what is left above the floor, and costs a little. Whatever the size, the
     points with the largest shares are best, so the optimum is one of m + 1 sets, and a greedy search finds it.
