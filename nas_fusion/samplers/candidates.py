@@ -63,7 +63,7 @@ class Candidates:
     def levels(self, indices: Sequence[int]) -> Ints:
         """Return the (n, units) levels of the space's indices."""
         rows = [[index // radix % size for radix, size in zip(self._first, self.sizes, strict=True)] for index in indices]
-        return np.array(rows, dtype=np.intp).reshape(-1, len(self.sizes))
+        return np.array(rows, dtype=np.intp).reshape(len(indices), len(self.sizes))
 
     def contains(self, index: int) -> bool:
         """Return whether the configuration of a space's index is allowed."""

@@ -28,7 +28,7 @@ class Coded:
     features: Floats
     one_hot: Floats
 
-    def rows(self, positions: Sequence[int] | slice) -> Coded:
+    def rows(self, positions: Sequence[int] | Ints) -> Coded:
         """Return some of the configurations."""
         return Coded(self.features[positions], self.one_hot[positions])
 

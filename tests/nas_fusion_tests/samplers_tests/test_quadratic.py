@@ -100,7 +100,7 @@ def test_how_bad_the_worst_are_does_not_matter() -> None:
     for loss in (50.0, 1e9):
         values[worst] = loss
         means.append(Forecast(Model(CODING, Data(data.coded, values)), CODING.coded(CUBE)).mean)
-    assert np.allclose(*means, atol=1e-9)
+    assert np.allclose(means[0], means[1], atol=1e-9)
 
 
 def test_the_model_needs_finite_values() -> None:

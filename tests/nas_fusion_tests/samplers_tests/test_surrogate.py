@@ -135,6 +135,13 @@ def test_what_is_forced_and_grouped_is_kept() -> None:
     assert points(best) == (1, 3, 6)
 
 
+def test_if_all_is_forced_there_is_one_evaluation() -> None:
+    sampler = SurrogateSampler(choices(2), forced={"layer1": "mmtm", "layer2": "none"})
+    study = run(sampler, lambda trial: float(len(points(sampler.space.suggest(trial)))))
+    assert [points(configuration) for configuration in evaluated(study, sampler.space)] == [(1,)]
+    assert sampler.max_evaluations == 1
+
+
 def test_a_study_may_maximise() -> None:
     minimised, maximised = SurrogateSampler(choices(5)), SurrogateSampler(choices(5))
     landscape = families.quadratic(5, 20_000)
