@@ -62,6 +62,7 @@ class Arm:
         trained: Trainings that this arm caused.
         reused: Evaluations that the store answered.
         in_vain: Evaluations speculated in vain: trained, but not used by the search.
+        epochs_in_vain: What these were trained for, over all folds.
         test: Predictions of the test subjects, `None` as long as they are untouched.
         landscape_value: Loss of `best` on the common landscape, `None` without one.
         regret: `landscape_value` minus the landscape's optimum.
@@ -86,6 +87,7 @@ class Arm:
     trained: int = 0
     reused: int = 0
     in_vain: int = 0
+    epochs_in_vain: float = 0.0
     test: Predictions | None = None
     landscape_value: float | None = None
     regret: float | None = None
@@ -128,6 +130,7 @@ class Comparison:
         trained_for_search: Trainings that served a search.
         trained_for_audit: Trainings that only served the comparison (references, configurations for the landscape).
         trained_in_vain: Trainings that workers speculated on and nothing used: how many depends on timing, no result does.
+        epochs_in_vain: Epochs of these, over all folds.
         escapes: Searches replayed on the landscape where one of the arms was trapped: what others would have found and cost.
         settings: Seed, folds, plan, device, versions: JSON-compatible, for the report's last section.
     """
@@ -142,8 +145,17 @@ class Comparison:
     trained_for_search: int = 0
     trained_for_audit: int = 0
     trained_in_vain: int = 0
+    epochs_in_vain: float = 0.0
     escapes: tuple[Escape, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def said_in_vain(self) -> str:
+        """What was speculated in vain, as the end of a list in a sentence; empty if nothing was."""
+        if not self.trained_in_vain:
+            return ""
+        were = "was" if self.trained_in_vain == 1 else "were"
+        return f", {self.trained_in_vain} {were} speculated in vain ({self.epochs_in_vain:.0f} epochs)"
 
     @property
     def searches(self) -> tuple[Arm, ...]:

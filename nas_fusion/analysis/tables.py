@@ -37,11 +37,11 @@ def comparison_table(comparison: Comparison, *, resamples: int = 2000, confidenc
     or over training seeds where there is one fold; `landscape_loss` and `regret` (of the chosen configuration, on the
     one landscape where all were trained by the same rule) with `regret_error` (its standard error over folds, or over seeds
     where there is one fold); `evaluations`, `share_of_exhaustive` (not of references),
-    `trained`, `reused`, `in_vain`; `epochs` and `samples` (of all evaluations of the arm, of what they inherit from, each
-    training once, and of the supernet that ranked its candidates, whose own are `supernet_epochs`) and `lineage_epochs`,
-    `lineage_samples` (that the chosen weights have seen, the inherited ones included); and for each score `s` of `loss`,
-    `accuracy`, `f1`, `sensitivity`, `specificity`, `auc` on the test subjects: `test_s`, `test_s_low`, `test_s_high`. What is
-    not known is not a number.
+    `trained`, `reused`, `in_vain` with its `epochs_in_vain`; `epochs` and `samples` (of all evaluations of the arm, of what
+    they inherit from, each training once, and of the supernet that ranked its candidates, whose own are `supernet_epochs`) and
+    `lineage_epochs`, `lineage_samples` (that the chosen weights have seen, the inherited ones included); and for each score `s`
+    of `loss`, `accuracy`, `f1`, `sensitivity`, `specificity`, `auc` on the test subjects: `test_s`, `test_s_low`,
+    `test_s_high`. What is not known is not a number.
 
     Args:
         comparison: What is to be shown.
@@ -156,6 +156,7 @@ def _facts(comparison: Comparison, arm: Arm) -> dict[str, object]:
         "trained": arm.trained,
         "reused": arm.reused,
         "in_vain": arm.in_vain,
+        "epochs_in_vain": arm.epochs_in_vain,
     }
 
 

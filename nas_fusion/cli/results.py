@@ -70,8 +70,7 @@ def print_comparison(comparison: Comparison, report: Path) -> None:
     print()
     _print_diagnosis(comparison)
     counts = f"{comparison.trained_for_search} trainings served the searches, {comparison.trained_for_audit} only the audit"
-    in_vain = f", {comparison.trained_in_vain} were speculated in vain" if comparison.trained_in_vain else ""
-    print(f"\n{counts}{in_vain}.\nReport: {report}")
+    print(f"\n{counts}{comparison.said_in_vain}.\nReport: {report}")
 
 
 def _print_diagnosis(comparison: Comparison) -> None:
@@ -97,6 +96,7 @@ def comparison_json(comparison: Comparison, url: str, report: Path) -> dict[str,
         "trained_for_search": comparison.trained_for_search,
         "trained_for_audit": comparison.trained_for_audit,
         "trained_in_vain": comparison.trained_in_vain,
+        "epochs_in_vain": comparison.epochs_in_vain,
         "arms": [_arm_json(arm, comparison, scores) for arm in comparison.searches],
         "references": [_reference_json(arm, scores) for arm in comparison.arms if not arm.is_search],
         "points": _points_json(comparison),
@@ -137,6 +137,7 @@ def _outcome_json(arm: Arm, comparison: Comparison) -> dict[str, Any]:
         "trained": arm.trained,
         "reused": arm.reused,
         "in_vain": arm.in_vain,
+        "epochs_in_vain": arm.epochs_in_vain,
     }
 
 

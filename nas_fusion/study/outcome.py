@@ -32,12 +32,12 @@ _REPLAYED = 2**12  # configurations: on larger landscapes replays would keep the
 
 @dataclass(frozen=True)
 class _Search:
-    """An arm, the keys of what its search used, and of what was speculated in vain."""
+    """An arm, the keys of what its search used, and of what was speculated in vain, these with their epochs."""
 
     arm: Arm
     spec: StudySpec
     keys: frozenset[str]
-    in_vain: frozenset[str]
+    in_vain: Mapping[str, float]
 
 
 def summarise(laboratory: Laboratory, storage: BaseStorage, studies: Sequence[str], *, command: str = "") -> Comparison:
@@ -59,7 +59,7 @@ def summarise(laboratory: Laboratory, storage: BaseStorage, studies: Sequence[st
     audit = {evaluation.key for arm in references for evaluation in arm.evaluations}
     audit |= {key for search in searches if search.arm.name == AUDITOR for key in search.keys}
     searched = {key for search in searches if search.arm.name != AUDITOR or len(searches) == 1 for key in search.keys}
-    in_vain = {key for search in searches for key in search.in_vain}
+    in_vain = {key: epochs for search in searches for key, epochs in search.in_vain.items() if key not in searched | audit}
     comparison = Comparison(
         space=laboratory.space,
         cohort=_facts(laboratory),
@@ -70,7 +70,8 @@ def summarise(laboratory: Laboratory, storage: BaseStorage, studies: Sequence[st
         landscape_inherit=None if landscape is None else ("none" if spec.inherit == "none" else "baseline"),
         trained_for_search=len(searched) + sum(each.was_trained for search in searches for each in search.arm.unfinished),
         trained_for_audit=len(audit - searched),
-        trained_in_vain=len(in_vain - searched - audit),
+        trained_in_vain=len(in_vain),
+        epochs_in_vain=sum(in_vain.values()),
         settings={**laboratory.worker.description(), **_options(searches)},
     )
     return replace(comparison, escapes=_escapes(comparison, spec))
@@ -150,12 +151,13 @@ def _search(laboratory: Laboratory, storage: BaseStorage, name: str) -> _Search:
         trained=trained + sum(each.was_trained for each in unfinished),
         reused=len(every) - trained,
         in_vain=len(state.in_vain),
+        epochs_in_vain=sum(each.cost.get("epochs", 0.0) for each in map(read.get, state.in_vain) if each is not None),
         supernet=_supernet_cost(ranking["cost"], any(each.configuration == space.baseline for each in every)),
         unfinished=unfinished,
         shortened=shortenings(spec),
     )
     keys = frozenset(evaluation.key for _, evaluation in used)
-    in_vain = frozenset(evaluation.key for evaluation in every) - keys
+    in_vain = {evaluation.key: evaluation.cost.get("epochs", 0.0) for evaluation in every if evaluation.key not in keys}
     return _Search(_with_test(arm, laboratory), spec, keys, in_vain)
 
 

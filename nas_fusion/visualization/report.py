@@ -81,8 +81,7 @@ def _about(comparison: Comparison) -> str:
     parts += [" / ".join(map(str, cohort["classes"]))] if "classes" in cohort else []
     trained = f"{comparison.trained_for_search} trainings served the search"
     audit = f", {comparison.trained_for_audit} only the comparison" if comparison.trained_for_audit else ""
-    in_vain = f", {comparison.trained_in_vain} were speculated in vain" if comparison.trained_in_vain else ""
-    return "; ".join([*parts, f"{trained}{audit}{in_vain}"]) + "."
+    return "; ".join([*parts, f"{trained}{audit}{comparison.said_in_vain}"]) + "."
 
 
 def _finding(finding: Finding) -> str:

@@ -35,3 +35,10 @@ def test_the_chosen_evaluation_is_the_one_whose_value_the_arm_reached() -> None:
     assert replace(arm, evaluations=(again, *arm.evaluations)).chosen == arm.chosen
     assert replace(arm, value=0.61, evaluations=(again, *arm.evaluations)).chosen == again
     assert planted_comparison().arm("late_fusion").chosen is None
+
+
+def test_what_was_speculated_in_vain_is_said_with_its_epochs() -> None:
+    assert planted_comparison().said_in_vain == ""
+    one = planted_comparison(trained_in_vain=1, epochs_in_vain=5.0)
+    assert one.said_in_vain == ", 1 was speculated in vain (5 epochs)"
+    assert replace(one, trained_in_vain=3, epochs_in_vain=14.0).said_in_vain == ", 3 were speculated in vain (14 epochs)"
