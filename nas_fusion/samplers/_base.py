@@ -19,6 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nas_fusion import history
 from nas_fusion.history import Claim
+from nas_fusion.samplers.checks import check_count
 from nas_fusion.samplers.engine import Engine, Key, Supposing
 from nas_fusion.samplers.ledger import Ledger, default_parent
 from nas_fusion.samplers.moves import Moves
@@ -90,12 +91,10 @@ class SearchSampler(BaseSampler):
         max_retries: int = 2,
         seed: int | None = None,
     ) -> None:
-        if max_retries < 0:
-            raise ValueError(f"`max_retries` must be at least 0, but got {max_retries}.")
         self.space = SearchSpace.of(space)
         self.inherit = check_inherit(self.space.inherit if inherit is None else inherit)
         self.moves = Moves(self.space, forced, groups)
-        self._max_retries = max_retries
+        self._max_retries = check_count("max_retries", max_retries, least=0)
         self._random = RandomSampler(seed=seed)
         self._lock = threading.RLock()
         self._views: WeakKeyDictionary[BaseStorage, dict[int, _View]] = WeakKeyDictionary()

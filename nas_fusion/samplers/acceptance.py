@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from nas_fusion.samplers.checks import is_finite
+
 RULES = ("best", "one_se", "paired")
 _ROUNDING = 8 * float(np.finfo(np.float64).eps)  # relative: differences below it are none
 
@@ -45,10 +47,10 @@ class Acceptance:
     def __post_init__(self) -> None:
         if self.rule not in RULES:
             raise ValueError(f"`accept` must be one of {', '.join(RULES)}, but got {self.rule!r}.")
-        if not (self.tolerance >= 0 and math.isfinite(self.tolerance)):
-            raise ValueError(f"`tolerance` must be a finite number of at least 0, but got {self.tolerance}.")
-        if not 0 < self.level < 0.5:
-            raise ValueError(f"`level` must be in (0, 0.5), but got {self.level}.")
+        if not (is_finite(self.tolerance) and self.tolerance >= 0):
+            raise ValueError(f"`tolerance` must be a finite number of at least 0, but got {self.tolerance!r}.")
+        if not (is_finite(self.level) and 0 < self.level < 0.5):
+            raise ValueError(f"`level` must be in (0, 0.5), but got {self.level!r}.")
 
     def improves(self, candidate: Sequence[float], incumbent: Sequence[float]) -> bool:
         """Return whether a candidate is an improvement on an incumbent.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from optuna.trial import FrozenTrial
 
 from nas_fusion import history
 from nas_fusion.samplers._base import SearchSampler, _Decision, _View
+from nas_fusion.samplers.checks import check_count, is_finite
 from nas_fusion.samplers.engine import Engine
 from nas_fusion.samplers.shortlist import Shortlist
 from nas_fusion.space import SearchSpace
@@ -59,11 +59,9 @@ class DifferentiableSampler(SearchSampler):
         seed: int | None = None,
     ) -> None:
         super().__init__(space, inherit=inherit, forced=forced, groups=groups, max_retries=max_retries, seed=seed)
-        if type(k) is not int or k < 1:
-            raise ValueError(f"`k` must be a whole number of at least 1, but got {k!r}.")
-        if length is not None and not 0 < length < math.inf:
+        if length is not None and not (is_finite(length) and length > 0):
             raise ValueError(f"`length` must be a finite number above 0, but got {length!r}.")
-        self.k, self.length = k, length
+        self.k, self.length = check_count("k", k), length
 
     def _engine(self) -> Engine:
         return Shortlist(self.moves, self.inherit, self.k)

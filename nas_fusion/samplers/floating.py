@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Unpack
 
+from nas_fusion.samplers.checks import check_switch
 from nas_fusion.samplers.floating_rounds import FloatingRounds
 from nas_fusion.samplers.lattice_sampler import LatticeOptions, LatticeSampler
 from nas_fusion.samplers.policy import Policy
@@ -61,7 +62,7 @@ class FloatingSampler(LatticeSampler):
     ) -> None:
         if direction not in DIRECTIONS:
             raise ValueError(f"`direction` must be one of {', '.join(DIRECTIONS)}, but got {direction!r}.")
-        self._is_forward, self._strict = direction == "forward", strict
+        self._is_forward, self._strict = direction == "forward", check_switch("strict", strict)
         options.setdefault("patience", None)
         super().__init__(space, **options)
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
+from nas_fusion.samplers.checks import check_choices, check_lists
 from nas_fusion.space import Configuration, SearchSpace
 
 
@@ -37,9 +38,9 @@ class Moves:
         groups: Sequence[Sequence[str]] = (),
     ) -> None:
         self.space = space
-        self._groups = tuple(_checked_group(space, group) for group in groups)
+        self._groups = tuple(_checked_group(space, group) for group in check_lists("groups", groups))
         _check_disjoint(self._groups)
-        self._forced = _spread(space, dict(forced or {}), self._groups)
+        self._forced = _spread(space, check_choices("forced", {} if forced is None else forced, space.parameters), self._groups)
         self.start = space.baseline.with_choices(self._forced)
         if not self.is_allowed(self.start):
             raise ValueError(f"`forced` must choose what has an effect when all else is off, but got {self._forced}.")
@@ -86,9 +87,8 @@ class Moves:
         Raises:
             ValueError: If it is not allowed, or a parameter or choice is unknown.
         """
-        configuration = self.start.with_choices(choices)
-        self.space.check(configuration)
-        return self.check(configuration, "start")
+        choices = check_choices("start", choices, self.space.parameters)
+        return self.check(self.start.with_choices(choices), "start")
 
     def forward(self, configuration: Configuration) -> list[Configuration]:
         """Return what is one move forward: a free unit goes from off to a choice."""
@@ -183,9 +183,7 @@ def _weights(space: SearchSpace) -> dict[str, dict[str, int]]:
 
 
 def _checked_group(space: SearchSpace, group: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(group, str) or len(set(group)) < max(2, len(group)):
-        raise ValueError(f"`groups` must be lists of at least two different parameters, but got {group!r}.")
-    unknown = [parameter for parameter in group if parameter not in space.parameters]
+    unknown = [parameter for parameter in group if parameter not in list(space.parameters)]
     if unknown:
         raise ValueError(f"`groups` must name parameters among {list(space.parameters)}, but got {unknown[0]!r}.")
     if len({space.parameters[parameter] for parameter in group}) > 1:
@@ -203,9 +201,6 @@ def _check_disjoint(groups: Sequence[tuple[str, ...]]) -> None:
 
 def _spread(space: SearchSpace, forced: dict[str, str], groups: Sequence[tuple[str, ...]]) -> dict[str, str]:
     """Return the forced choices, those of a group's other parameters included."""
-    for parameter, choice in forced.items():
-        if parameter not in space.parameters or choice not in space.parameters[parameter]:
-            raise ValueError(f"`forced` must map parameters of the space to their choices, but got {parameter!r}: {choice!r}.")
     spread = dict(forced)
     for group in groups:
         wanted = {forced[parameter] for parameter in group if parameter in forced}

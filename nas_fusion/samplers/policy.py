@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeVar
 
 from nas_fusion.samplers.acceptance import Acceptance
+from nas_fusion.samplers.checks import check_count, check_switch
 from nas_fusion.samplers.engine import Key, Known
 from nas_fusion.samplers.moves import Moves
 from nas_fusion.space import Configuration
@@ -35,19 +36,9 @@ class Rule:
     def __post_init__(self) -> None:
         if self.patience is not None:
             check_count("patience", self.patience)
-        if self.control and self.inherit != "parent":
+        check_switch("speculate", self.speculate)
+        if check_switch("control", self.control) and self.inherit != "parent":
             raise ValueError(f'`control` must go with inherit="parent", but got {self.inherit!r}.')
-
-
-def check_count(name: str, count: int) -> int:
-    """Return a number if it is whole and at least 1.
-
-    Raises:
-        ValueError: If it is not.
-    """
-    if type(count) is not int or count < 1:
-        raise ValueError(f"`{name}` must be a whole number of at least 1, but got {count}.")
-    return count
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import comb
 
+from nas_fusion.samplers.checks import check_count
 from nas_fusion.samplers.engine import Known
 from nas_fusion.samplers.moves import Moves
-from nas_fusion.samplers.policy import Front, Met, Node, Policy, Rule, Worthless, check_count
+from nas_fusion.samplers.policy import Front, Met, Node, Policy, Rule, Worthless
 from nas_fusion.space import Configuration
 
 

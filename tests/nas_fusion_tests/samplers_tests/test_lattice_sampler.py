@@ -255,7 +255,14 @@ def test_controls_change_nothing_where_training_on_does_not_help(sampler: Callab
         ({"control": True}, "`control` must go with inherit=\"parent\", but got 'none'"),
         ({"accept": "worst"}, "`accept` must be one of best, one_se, paired, but got 'worst'"),
         ({"level": 0.7}, r"`level` must be in \(0, 0.5\), but got 0.7"),
-        ({"start": {"layer1": "x"}}, "`configuration` must choose 'layer1' from"),
+        ({"start": {"layer1": "x"}}, "`start` must map parameters of the space to their choices, but got 'layer1': 'x'"),
+        ({"start": ["layer1"]}, r"`start` must map parameters of the space to their choices, but got \['layer1'\]"),
+        ({"start": {"layer1": ["mmtm"]}}, r"`start` must map .*, but got 'layer1': \['mmtm'\]"),
+        ({"tolerance": "x"}, "`tolerance` must be a finite number of at least 0, but got 'x'"),
+        ({"tolerance": True}, "`tolerance` must be a finite number of at least 0, but got True"),
+        ({"level": None}, r"`level` must be in \(0, 0.5\), but got None"),
+        ({"control": "x", "inherit": "parent"}, "`control` must be true or false, but got 'x'"),
+        ({"speculate": "no"}, "`speculate` must be true or false, but got 'no'"),
         ({"groups": [["layer1"]]}, "`groups` must be lists of at least two different parameters"),
         ({"forced": {"layer1": "x"}}, "`forced` must map parameters of the space to their choices"),
         ({"patience": True}, "`patience` must be a whole number of at least 1, but got True"),
@@ -270,6 +277,8 @@ def test_options_that_are_refused(sampler: Callable[..., SearchSampler], options
 def test_other_options_that_are_refused() -> None:
     with pytest.raises(ValueError, match="`direction` must be one of forward, backward, but got 'up'"):
         FloatingSampler(choices(2), direction="up")
+    with pytest.raises(ValueError, match="`strict` must be true or false, but got 'no'"):
+        FloatingSampler(choices(2), strict="no")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="`width` must be a whole number of at least 1, but got 0"):
         BackwardSampler(choices(2), width=0)
     with pytest.raises(TypeError, match="depth"):

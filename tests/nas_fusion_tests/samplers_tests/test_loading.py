@@ -116,6 +116,28 @@ def test_an_option_out_of_range() -> None:
         load_sampler("beam", SPACE, width=0)
 
 
+@pytest.mark.parametrize("name", ["sfsa", "beam", "backward", "floating", "surrogate", "differentiable", "exhaustive"])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"forced": 5}, "`forced` must map parameters of the space to their choices, but got 5"),
+        ({"forced": "layer1"}, "`forced` must map parameters of the space to their choices, but got 'layer1'"),
+        ({"forced": [["layer1"]]}, "`forced` must map parameters of the space to their choices, but got"),
+        ({"groups": 5}, "`groups` must be lists of at least two different parameters, but got 5"),
+        ({"groups": "layer1"}, "`groups` must be lists of at least two different parameters, but got 'layer1'"),
+        ({"groups": [5]}, "`groups` must be lists of at least two different parameters, but got 5"),
+        ({"groups": [["layer1", ["layer2"]]]}, r"`groups` must name parameters among .*, but got \['layer2'\]"),
+        ({"max_retries": "x"}, "`max_retries` must be a whole number of at least 0, but got 'x'"),
+        ({"max_retries": 1.5}, "`max_retries` must be a whole number of at least 0, but got 1.5"),
+    ],
+)
+def test_a_wrong_option_is_named_and_not_the_error_that_python_makes_of_it(
+    name: str, options: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ValueError, match=rf"^{message}"):
+        load_sampler(name, SPACE, **options)
+
+
 def test_a_plug_in_is_told_the_budget_if_it_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plugins, "_registered", {kind: {} for kind in plugins.KINDS})
     told = []

@@ -153,7 +153,7 @@ def test_starts_that_are_refused() -> None:
         moves.complete({"layer3": "mmtm"})
     with pytest.raises(ValueError, match=r"`start` must be canonical and keep what is forced and grouped, but got \{'layer1'"):
         moves.complete({"layer1": "mmtm", "layer2": "none"})
-    with pytest.raises(ValueError, match="`choices` must name parameters among"):
+    with pytest.raises(ValueError, match="`start` must map parameters of the space to their choices, but got 'layer7': 'mmtm'"):
         moves.complete({"layer7": "mmtm"})
     with pytest.raises(ValueError, match=r"`index` must be in \[0, 4\), but got 4"):
         moves.configuration(4)

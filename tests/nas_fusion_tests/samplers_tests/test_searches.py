@@ -235,7 +235,7 @@ def test_one_sampler_object_for_two_studies(sampler: Callable[..., SearchSampler
         ({"patience": 0}, "`patience` must be a whole number of at least 1, but got 0"),
         ({"tolerance": -0.1}, "`tolerance` must be a finite number of at least 0, but got -0.1"),
         ({"tolerance": math.nan}, "`tolerance` must be a finite number of at least 0, but got nan"),
-        ({"max_retries": -1}, "`max_retries` must be at least 0, but got -1"),
+        ({"max_retries": -1}, "`max_retries` must be a whole number of at least 0, but got -1"),
         ({"inherit": "father"}, "`inherit` must be one of parent, baseline, none, but got 'father'"),
     ],
 )
