@@ -195,7 +195,7 @@ class Ledger:
         n_trials = len(self._open) + below - self._seen
         if isinstance(storage, _CHEAP_SINGLES):
             return n_trials <= _ONE_BY_ONE
-        return n_trials == 1 and below >= self._seen
+        return n_trials <= 1 and below >= self._seen
 
     def _take_open(self, trial: FrozenTrial, known_pending: dict[int, float]) -> None:
         is_ours = history.is_own_claim(trial)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 import optuna
 import pytest
+from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import TrialState
 
 from nas_fusion import history
@@ -23,6 +25,7 @@ from tests.nas_fusion_tests.samplers_tests.landscapes import (
     points,
     run,
 )
+from tests.nas_fusion_tests.samplers_tests.studies import SPACE, sqlite
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -201,3 +204,34 @@ def test_a_later_value_changes_what_was_pruned() -> None:
     study.optimize(objective)
     assert [points(c) for c in sampler.path(study)] == [(), (2,)]
     assert SFSASampler(choices(4)).state(study) == sampler.state(study)
+
+
+def test_a_parameter_of_the_space_with_other_choices_is_refused() -> None:
+    study = optuna.create_study(sampler=ExhaustiveSampler(choices(2)))
+    trial = study.ask()
+    with pytest.raises(ValueError, match=r"`layer1` must be suggested with the choices \('none', 'mmtm'\), but got "):
+        trial.suggest_categorical("layer1", ["none", "concat_conv"])
+    with pytest.raises(ValueError, match=r"`layer2` must be suggested with the choices .*, but got FloatDistribution"):
+        trial.suggest_float("layer2", 0, 1)
+
+
+def test_a_trial_of_another_process_keeps_its_parameters() -> None:
+    study = optuna.create_study(sampler=ExhaustiveSampler(choices(2)))
+    study.ask()
+    trial = study.ask()
+    again = optuna.Trial(optuna.load_study(study_name=study.study_name, storage=study._storage), trial._trial_id)
+    again.study.sampler = ExhaustiveSampler(choices(2))
+    assert [again.suggest_categorical(name, c) for name, c in choices(2).items()] == ["mmtm", "none"]
+
+
+@pytest.mark.parametrize("sampler", [RandomSampler(seed=0), ExhaustiveSampler(choices(4))])
+def test_one_process_reads_no_more_from_a_relational_storage_than_optuna(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampler: BaseSampler
+) -> None:
+    study = optuna.create_study(storage=sqlite(tmp_path), sampler=sampler)
+    read: list[None] = []
+    backend = study._storage._backend  # type: ignore[attr-defined]
+    get_trials = backend._get_trials
+    monkeypatch.setattr(backend, "_get_trials", lambda *a, **o: (read.append(None), get_trials(*a, **o))[1])
+    study.optimize(lambda trial: float(len(SPACE.suggest(trial))), n_trials=3)
+    assert len(read) == 3
