@@ -34,6 +34,7 @@ class Result:
         regret_of_distinct: The same after each different configuration.
         size: Number of configurations of the landscape.
         seconds: Processor time of the search.
+        unit: The regret of a configuration drawn blindly, in nats.
     """
 
     problem: Problem
@@ -45,6 +46,7 @@ class Result:
     regret_of_distinct: Floats
     size: int
     seconds: float
+    unit: float
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ def result(problem: Problem, searcher: str, searched: Searched, losses: Floats, 
         regret_of_distinct=curve(seen[first]),
         size=len(losses),
         seconds=searched.seconds,
+        unit=target.scale,
     )
 
 

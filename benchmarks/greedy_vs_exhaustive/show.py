@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from benchmarks.conditions import sentence
@@ -100,11 +100,18 @@ def _verdicts(entries: Sequence[Entry]) -> list[str]:
         lines.append(f"- {rule} in {_count(shares, low)}{_listed('less in', low)}.")
     lines += _pooled(entries)
     for peer in AGAINST:
-        found = {_label(entry): entry["margins"][peer]["trials"] for entry in entries if peer in entry["margins"]}
-        above = [f"{label} by {each['worst']:.3f} at {each['at']}" for label, each in found.items() if each["worst"] > EQUAL]
+        known = [entry for entry in entries if peer in entry["margins"]]
+        above = [_above(entry, peer) for entry in known if entry["margins"][peer]["trials"]["worst"] > EQUAL]
         rule = f"surrogate's mean regret at most that of {peer} at every budget"
-        lines.append(f"- {rule} in {_count(found, above)}{_listed('above in', above)}.")
+        lines.append(f"- {rule} in {_count(known, above)}{_listed('above in', above)}.")
     return lines
+
+
+def _above(entry: Entry, peer: str) -> str:
+    """Return by how much the surrogate is above a peer, and where."""
+    worst = entry["margins"][peer]["trials"]
+    doubt = "" if worst["low"] > 0 else ", interval with 0"
+    return f"{_label(entry)} by {worst['worst']:.3f} = {worst['worst'] * entry['unit']:.3f} nats at {worst['at']}{doubt}"
 
 
 def _pooled(entries: Sequence[Entry]) -> list[str]:
@@ -126,7 +133,7 @@ def _is_synthetic(entry: Entry) -> bool:
     return not entry["family"].startswith(RECORDED)
 
 
-def _count(known: Mapping[str, Any], missed: Sequence[str]) -> str:
+def _count(known: Collection[Any], missed: Sequence[str]) -> str:
     return f"{len(known) - len(missed)} of {len(known)}"
 
 
@@ -161,15 +168,15 @@ def _margins(entries: Sequence[Entry]) -> str:
     lines = [
         "The largest difference of mean regrets (surrogate minus the other, same landscapes) from evaluation m + 1 on, at",
         "which evaluation, and its interval there: at most 0 means never above. In brackets the same where a repeated",
-        "configuration counts as no evaluation, as with a store that answers it.",
+        "configuration counts as no evaluation, as with a store that answers it. The unit is given in nats.",
         "",
-        "| family | order | m | " + " | ".join(AGAINST) + " |",
-        "| --- " * (3 + len(AGAINST)) + "|",
+        "| family | order | m | unit | " + " | ".join(AGAINST) + " |",
+        "| --- " * (4 + len(AGAINST)) + "|",
     ]
     for entry in entries:
         found = entry["margins"]
         cells = [_margin(found[peer]) if peer in found else "" for peer in AGAINST]
-        lines.append(f"| {_head(entry)} | " + " | ".join(cells) + " |")
+        lines.append(f"| {_head(entry)} | {entry['unit']:.3f} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 

@@ -41,6 +41,7 @@ def entry(family: str, m: int, by_name: dict[str, list[Result]]) -> dict[str, An
         "order": order_of(family),
         "size": first.size,
         "budget": limit,
+        "unit": float(np.mean([result.unit for results in by_name.values() for result in results])),
         "grid": grid(len(first.regret)),
         "searchers": {name: facts(by_name[name], limit) for name in SEARCHERS if name in by_name},
         "margins": {
