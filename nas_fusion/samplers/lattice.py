@@ -102,10 +102,14 @@ class Lattice(Engine):
         best = self.front.best
         if best is None or math.isinf(cost_of(best, known)):
             return None
-        others = {node.key: node for node in self._behind if not node.key.is_control and node.key != best.key}
+        others = {node.key: node for node in self._behind if self._may_be_selected(node, known) and node.key != best.key}
         order = [best, *self._policy.ranked(tuple(others.values()), known)]
         sizes = [len(self._policy.moves.space.active(node.configuration)) for node in order]
         return order[self._rule.acceptance.select([known.losses(node.key) for node in order], sizes)]
+
+    def _may_be_selected(self, node: Node, known: Known) -> bool:
+        """Return whether a node is no control, nor worse than its own: then longer training is all that it shows."""
+        return not node.key.is_control and self._policy.beats_control(node, known)
 
 
 def _meet(front: Front, met: Met) -> Front:

@@ -56,6 +56,17 @@ def test_the_level_decides_after_how_many_folds(p: float, after: int | str) -> N
     assert found["2"] == after
 
 
+def test_who_has_the_better_mean_goes_on_whatever_the_ranks_say() -> None:
+    lags = np.array([0.01, 0.02, 0.03, 0.04, -0.9, 0.05, 0.06, 0.07, 0.08, 0.09])  # worse in nine of ten folds
+
+    def losses(configuration: Configuration, is_control: bool) -> list[float]:
+        return [float(x) for x in {"": 0.9 + 0 * lags, "1": 0.6 + 0 * lags}.get(points(configuration), 0.6 + lags)]
+
+    assert stats.wilcoxon(lags, alternative="greater").pvalue < 0.05 and lags.mean() < 0
+    found, _ = race(BeamSampler(switches(2), width=1), RacingPruner(0.05), losses)
+    assert found["2"] == "whole"
+
+
 def test_it_is_wilcoxons_test_fold_by_fold() -> None:
     rng = np.random.default_rng(3)
     for _ in range(20):

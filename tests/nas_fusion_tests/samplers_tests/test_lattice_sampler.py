@@ -233,6 +233,18 @@ def test_a_beam_prefers_what_beats_its_control() -> None:
     assert path(sampler, study) == [(), (1,), (1, 3)]
 
 
+def test_one_standard_error_does_not_select_what_longer_training_explains() -> None:
+    def objective(trial: optuna.Trial) -> float:
+        chosen, lineage = points(SPACE.suggest(trial)), [points(c) for c in history.lineage_of(trial) or ()]
+        table = {(): 0.9, (1,): 0.31, (2,): 0.3, (2, 3): 0.29, (1, 2): 0.5}
+        loss = 0.305 if chosen == () and lineage else table.get(chosen, 0.8)  # {1} does not beat the baseline trained on
+        history.write_losses(trial, [loss - 0.05, loss + 0.05])
+        return loss
+
+    sampler = SFSASampler(choices(4), inherit="parent", control=True, accept="one_se")
+    assert path(sampler, run(sampler, objective)) == [(), (2,)]
+
+
 @pytest.mark.parametrize("sampler", LATTICE)
 def test_controls_change_nothing_where_training_on_does_not_help(sampler: Callable[..., SearchSampler]) -> None:
     def objective(trial: optuna.Trial) -> float:
