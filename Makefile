@@ -13,7 +13,7 @@ help:
 	@echo "make demo   compare greedy with exhaustive search on the embedded cohorts and write reports"
 	@echo "make test   lint, types and tests"
 	@echo "make lint   ruff and mypy alone"
-	@echo "make bench  the recorded benchmarks (long)"
+	@echo "make bench  list the benchmarks, each a command of its own (long)"
 	@echo "make docs   the documentation, into docs/_build/html"
 	@echo "make clean  remove what was built, keep results"
 
