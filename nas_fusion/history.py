@@ -366,8 +366,13 @@ def differences(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[st
     return [
         f"the study was made with {_assignment(name, old)}, but {_assignment(name, new)} was asked for"
         for name in dict.fromkeys((*old, *new))
-        if (name in old, old.get(name)) != (name in new, new.get(name))
+        if (name in old, old.get(name)) != (name in new, new.get(name)) and not (_is_filled(name, old) or _is_filled(name, new))
     ]
+
+
+def _is_filled(name: str, leaves: Mapping[str, Any]) -> bool:
+    """Return whether something within a name is among the leaves, which says more than the name itself."""
+    return any(leaf.startswith(f"{name}.") for leaf in leaves)
 
 
 def _as_json(value: Mapping[str, Any]) -> dict[str, Any]:

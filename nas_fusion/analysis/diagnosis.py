@@ -65,7 +65,12 @@ def _baseline_selected(comparison: Comparison, arm: Arm) -> Finding:
     nearest = ""
     if best is not None and best.configuration is not None:
         name = in_words(comparison.space, best.configuration)
-        nearest = f" The nearest of {len(others)} candidates, {name}, has {best.value:.3f} nats, the baseline {arm.value:.3f}."
+        rank, end = "nearest", ""
+        if best.value < arm.value:
+            rank, end = "best", ": lower, but not by enough for the search's rule of acceptance"
+        nearest = (
+            f" The {rank} of {len(others)} candidates, {name}, has {best.value:.3f} nats, the baseline {arm.value:.3f}{end}."
+        )
     return Finding(
         "baseline_selected",
         f"Fusion brings nothing here: {arm.title} kept the baseline, where only the logits meet.{nearest}",

@@ -22,9 +22,10 @@ def _shortened(comparison: Comparison, arm: Arm) -> list[Finding]:
         return [Finding("shortened", sentence, level="note")]
     folds = max((len(e.losses) for e in arm.evaluations), default=1)
     each = "; ".join(f"trial {u.trial}, {in_words(comparison.space, u.configuration)}, {_after(u, folds)}" for u in cut)
+    were, count = ("was", "counts") if len(cut) == 1 else ("were", "count")
     sentence = (
-        f"{title} was shortened by {how} and is not exact: {len(cut)} of its {arm.n_evaluations} evaluations were ended "
-        f"early and count as not better ({each})."
+        f"{title} was shortened by {how} and is not exact: {len(cut)} of its {arm.n_evaluations} evaluations {were} ended "
+        f"early and {count} as not better ({each})."
     )
     return [Finding("shortened", sentence, level="note")]
 

@@ -154,7 +154,12 @@ def importance_table(landscape: Landscape, *, seed: int = 0) -> pd.DataFrame:
     Returns:
         A row a parameter, a column an evaluator: `shapley` (ours), `ped_anova` (Optuna's default), `fanova` and
         `mean_decrease_impurity`; each column sums to 1.
+
+    Raises:
+        ValueError: If all losses are equal: then nothing is important.
     """
+    if not differ(np.array(list(landscape.losses.values()))):
+        raise ValueError("`landscape` must have losses that differ, but got equal ones for all configurations.")
     evaluators: dict[str, BaseImportanceEvaluator] = {
         "shapley": ShapleyImportanceEvaluator(seed=seed),
         "ped_anova": optuna.importance.PedAnovaImportanceEvaluator(),

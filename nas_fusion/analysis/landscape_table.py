@@ -73,10 +73,15 @@ def read_table(path: str | Path) -> tuple[dict[str, list[str]], dict[Configurati
     Raises:
         ValueError: If there is no column `loss`, a loss is no number, a line occurs twice, or a fold of a seed is missing.
     """
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except pd.errors.EmptyDataError:
+        table = pd.DataFrame()
     names = [name for name in table.columns if name not in (LOSS, SEED, FOLD, EPOCHS)]
     if LOSS not in table.columns:
         raise ValueError(f"`path` must have a column {LOSS!r}, but {path} has {list(table.columns)}.")
+    if table.empty:
+        raise ValueError(f"`path` must hold at least one configuration, but {path} has none.")
     found: dict[Configuration, dict[tuple[int, int], float]] = {}
     for row in table.to_dict("records"):
         configuration = Configuration({name: row[name] for name in names})

@@ -13,9 +13,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 Space = Annotated[str, typer.Argument(help="Search space: fusion-points, or a plug-in's name (see `list spaces`).")]
-Sampler = Annotated[
-    str, typer.Option("--sampler", help="sfsa, beam, exhaustive, a plug-in's, or random, tpe, gp, nsgaii, bruteforce, grid.")
-]
+Sampler = Annotated[str, typer.Option("--sampler", help="One of `list samplers`, such as sfsa, beam, surrogate or tpe.")]
 Data = Annotated[
     str | None,
     typer.Option(

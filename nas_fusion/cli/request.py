@@ -178,7 +178,8 @@ def _sampler_options(options: StudyOptions, samplers: Sequence[str]) -> dict[str
         if name in typed:
             raise ValueError(f"`{option}` must be given once, but `--sampler-set {name}=` says it too.")
         if not any(name in options_of(sampler) for sampler in samplers):
-            raise ValueError(f"`{option}` must go with a sampler that has it, but {', '.join(samplers)} has no {name!r}.")
+            have = "has" if len(samplers) == 1 else "have"
+            raise ValueError(f"`{option}` must go with a sampler that has it, but {', '.join(samplers)} {have} no {name!r}.")
         typed[name] = value
     return typed
 

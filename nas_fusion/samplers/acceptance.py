@@ -88,6 +88,10 @@ class Acceptance:
             raise ValueError(f"`costs` and `sizes` must be as many, at least one, but got {len(costs)} and {len(sizes)}.")
         if self.rule != "one_se" or not costs[0]:
             return 0
+        if len(costs[0]) < 2:
+            raise ValueError(
+                f'`accept="one_se"` must be given the losses of at least two folds or training seeds, but got {len(costs[0])}.'
+            )
         limit = mean(costs[0]) + standard_error(costs[0])
         near = [position for position, losses in enumerate(costs) if position == 0 or mean(losses) <= limit]
         return min(near, key=lambda position: sizes[position])

@@ -102,6 +102,15 @@ def test_the_baseline_selected() -> None:
     assert first.command.endswith("--module mmtm,concat_conv --study module-mmtm-concat_conv")
 
 
+def test_the_baseline_selected_although_another_has_the_lower_mean() -> None:
+    arm = replace(sfsa(FLAT), best=SPACE.baseline, path=(SPACE.baseline,), value=0.46)
+    first = diagnose(planted_comparison(arms=(arm, baseline(0.46)), cohort=ADDITIVE))[0]
+    assert first.sentence.endswith(
+        "The best of 7 candidates, layer1 + layer2, has 0.451 nats, the baseline 0.460: lower, but not by enough for the "
+        "search's rule of acceptance."
+    )
+
+
 def test_without_the_baselines_predictions_nothing_is_claimed() -> None:
     first = diagnose(planted_comparison(arms=(sfsa(synergy_landscape()),)))[0]
     assert (first.signature, first.level) == ("not_judged", "note")
@@ -172,6 +181,15 @@ def test_folds_that_would_choose_differently() -> None:
         "the mean over folds favours layer2, but by itself fold 1 layer2, fold 2 layer1, fold 3 layer2."
     )
     assert finding.causes and finding.command.endswith("--folds 6 --study folds-6")
+
+
+def test_a_choice_that_has_not_the_lowest_mean_is_not_said_to_have_it() -> None:
+    differ = by_folds({(): (0.65, 0.65, 0.65), (2,): (0.50, 0.55, 0.51), (1,): (0.60, 0.30, 0.60)})
+    finding = found(differ)["choice_differs_between_folds"]
+    assert finding.sentence.endswith(
+        "the search selected layer2, the mean over folds favours layer1, but by itself fold 1 layer2, fold 2 layer1, "
+        "fold 3 layer2."
+    )
 
 
 def test_folds_that_gain_differently() -> None:

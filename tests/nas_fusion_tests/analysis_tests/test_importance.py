@@ -73,6 +73,11 @@ def test_the_pair_that_matters_only_together_gets_its_due_where_the_default_give
     assert table.sum().to_numpy() == pytest.approx(np.ones(4))
 
 
+def test_of_a_flat_landscape_there_is_no_table() -> None:
+    with pytest.raises(ValueError, match="`landscape` must have losses that differ"):
+        importance_table(Landscape.from_array(np.ones(4), {"a": ["none", "mmtm"], "b": ["none", "mmtm"]}))
+
+
 @pytest.mark.parametrize("name", ["trap", "nk3", "synergy", "additive"])
 def test_on_a_completely_evaluated_space_it_is_exact(name: str) -> None:
     landscape = FAMILIES[name](6, 0)

@@ -227,6 +227,10 @@ def test_seeds_and_folds_are_taken_by_their_labels(tmp_path: Path) -> None:
     path.write_text("a,b,seed,fold,loss\nnone,none,0,0,0.3\nnone,none,1,1,0.2\n")
     with pytest.raises(ValueError, match=r"`path` must hold every fold of every seed, but seed 0, fold 1 of .* is missing"):
         Landscape.from_csv(path, TWO)
+    for empty, message in (("", "must have a column 'loss'"), ("a,b,loss\n", "must hold at least one configuration")):
+        path.write_text(empty)
+        with pytest.raises(ValueError, match=f"`path` {message}"):
+            Landscape.from_csv(path, TWO)
     path.write_text("a,b,seed,loss\nnone,none,first,0.3\n")
     with pytest.raises(ValueError, match="`seed` must be a whole number, but got 'first'"):
         Landscape.from_csv(path, TWO)

@@ -31,7 +31,7 @@ def said(arm: Arm) -> dict[str, str]:
 def test_what_was_cut_is_named_with_its_trial_and_called_shortened_not_exact() -> None:
     found = said(shortened())
     assert found["shortened"] == (
-        "SFSA was shortened by racing at p = 0.1 and is not exact: 1 of its 8 evaluations were ended early and count as not "
+        "SFSA was shortened by racing at p = 0.1 and is not exact: 1 of its 8 evaluations was ended early and counts as not "
         "better (trial 7, layer1 + layer2, after 4 of 4 folds and 40 epochs)."
     )
     assert found["not_finite"] == (

@@ -187,7 +187,7 @@ def test_what_cannot_be_compared() -> None:
         paired.improves([0.5], [])
     with pytest.raises(ValueError, match="losses of the same folds or training seeds, but got 2 and 3"):
         paired.improves([0.5, 0.6], [0.6, 0.7, 0.8])
-    with pytest.raises(ValueError, match="for an error, but got 1"):
+    with pytest.raises(ValueError, match=r'`accept="one_se"` must be .* at least two folds or training seeds, but got 1'):
         Acceptance("one_se").select([(0.5,), (0.6,)], [1, 0])
     with pytest.raises(ValueError, match="as many, at least one, but got 1 and 2"):
         Acceptance().select([(0.5,)], [1, 0])
