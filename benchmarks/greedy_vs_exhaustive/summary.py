@@ -86,4 +86,8 @@ def margins(ours: Sequence[Result], peers: Sequence[Result]) -> dict[str, Any]:
 def best_of_ours(entry: dict[str, Any]) -> str:
     """Return which of our samplers found an optimum within the budget most often, exhaustive search left out."""
     known = [name for name in OURS if name in entry["searchers"] and name not in ("exhaustive", COMPARED)]
-    return max(known, key=lambda name: (entry["searchers"][name]["found_in_budget"][0], name == "surrogate"))
+    return max(
+        known,
+        key=lambda name: (entry["searchers"][name]["found_in_budget"][0], name == "surrogate"),
+        default="surrogate",
+    )
