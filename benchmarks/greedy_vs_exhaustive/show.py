@@ -101,17 +101,18 @@ def _verdicts(entries: Sequence[Entry]) -> list[str]:
     lines += _pooled(entries)
     for peer in AGAINST:
         known = [entry for entry in entries if peer in entry["margins"]]
-        above = [_above(entry, peer) for entry in known if entry["margins"][peer]["trials"]["worst"] > EQUAL]
-        rule = f"surrogate's mean regret at most that of {peer} at every budget"
-        lines.append(f"- {rule} in {_count(known, above)}{_listed('above in', above)}.")
+        higher = [entry for entry in known if entry["margins"][peer]["trials"]["worst"] > EQUAL]
+        above = [_above(entry, peer) for entry in higher if entry["margins"][peer]["trials"]["low"] > 0]
+        unsure = [_above(entry, peer) for entry in higher if entry["margins"][peer]["trials"]["low"] <= 0]
+        rule = f"surrogate's mean regret at most that of {peer} at every budget in {_count(known, higher)}"
+        lines.append(f"- {rule}{_listed('above in', above)}{_listed('above, but by an interval that holds 0, in', unsure)}.")
     return lines
 
 
 def _above(entry: Entry, peer: str) -> str:
     """Return by how much the surrogate is above a peer, and where."""
     worst = entry["margins"][peer]["trials"]
-    doubt = "" if worst["low"] > 0 else ", interval with 0"
-    return f"{_label(entry)} by {worst['worst']:.3f} = {worst['worst'] * entry['unit']:.3f} nats at {worst['at']}{doubt}"
+    return f"{_label(entry)} by {worst['worst']:.3f} = {worst['worst'] * entry['unit']:.3f} nats at {worst['at']}"
 
 
 def _pooled(entries: Sequence[Entry]) -> list[str]:

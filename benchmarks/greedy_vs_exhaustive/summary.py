@@ -19,8 +19,8 @@ COMPARED = "surrogate long"
 
 
 def grid(length: int) -> list[int]:
-    """Return the numbers of evaluations at which regret is recorded: each up to 32, then every fourth, every sixteenth."""
-    return [n for n in range(1, length + 1) if n <= 32 or (n <= 64 and n % 4 == 0) or n % 16 == 0 or n == length]
+    """Return the numbers of evaluations at which regret is recorded: each up to 24, then every fourth, every sixteenth."""
+    return [n for n in range(1, length + 1) if n <= 24 or (n <= 64 and n % 4 == 0) or n % 16 == 0 or n == length]
 
 
 def summarise(results: Iterable[Result]) -> list[dict[str, Any]]:
@@ -28,7 +28,16 @@ def summarise(results: Iterable[Result]) -> list[dict[str, Any]]:
     found: dict[tuple[str, int], dict[str, list[Result]]] = defaultdict(lambda: defaultdict(list))
     for result in results:
         found[result.problem.family, result.problem.m][result.searcher].append(result)
-    return [entry(family, m, by_name) for (family, m), by_name in found.items()]
+    return [rounded(entry(family, m, by_name)) for (family, m), by_name in found.items()]
+
+
+def rounded(value: Any) -> Any:
+    """Return JSON-compatible data with every number at five decimals: more would only be noise in the record."""
+    if isinstance(value, dict):
+        return {key: rounded(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [rounded(each) for each in value]
+    return round(value, 5) if isinstance(value, float) else value
 
 
 def entry(family: str, m: int, by_name: dict[str, list[Result]]) -> dict[str, Any]:
@@ -64,7 +73,7 @@ def facts(results: Sequence[Result], limit: int) -> dict[str, Any]:
         "until_found": float(np.mean(until)),
         "seconds": float(np.mean([result.seconds for result in results])),
         "repeated": float(np.mean([1 - result.distinct / result.evaluations for result in results])),
-        "regret": [round(float(regret[n - 1]), 5) for n in grid(horizon)],
+        "regret": [float(regret[n - 1]) for n in grid(horizon)],
         "regret_at_end": float(np.mean([result.regret[-1] for result in results])),
     }
 

@@ -180,7 +180,8 @@ def test_margin_is_the_worst_after_the_first_round() -> None:
 
 def test_grid_is_dense_at_first() -> None:
     assert grid(16) == list(range(1, 17))
-    assert grid(128)[30:42] == [31, 32, 36, 40, 44, 48, 52, 56, 60, 64, 80, 96] and grid(128)[-1] == 128
+    assert grid(128)[22:38] == [23, 24, 28, 32, 36, 40, 44, 48, 52, 56, 60, 64, 80, 96, 112, 128]
+    assert grid(81)[-1] == 81
 
 
 def test_short_says_what_holds_and_what_does_not() -> None:
