@@ -5,7 +5,6 @@ Everything is a user attribute whose name begins with `nas_fusion:`, so that Opt
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -14,6 +13,7 @@ from optuna import Study, Trial
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import BaseTrial, FrozenTrial, TrialState
 
+from nas_fusion.differences import as_json, differences
 from nas_fusion.process import Process
 from nas_fusion.record import Evaluation
 from nas_fusion.space import Configuration, SearchSpace
@@ -196,12 +196,7 @@ def abandon(study: Study, trial: Trial | FrozenTrial) -> bool:
 
 
 def write_spent(trial: Trial, spent: Mapping[str, float]) -> None:
-    """Write what a training cost that ends without a value: pruned, not finite or failed.
-
-    Args:
-        trial: That ends so.
-        spent: `epochs` and `samples` that were trained until then, in all stages, folds and training seeds.
-    """
+    """Write what a training cost that ends pruned, not finite or failed: `epochs` and `samples` of all stages, folds and seeds."""
     trial.set_user_attr(_SPENT, dict(spent))
 
 
@@ -217,8 +212,7 @@ def write_error(trial: Trial, message: str) -> None:
 
 def error_of(trial: FrozenTrial) -> str | None:
     """Return why a trial failed, `None` if nobody wrote a reason."""
-    error: str | None = trial.user_attrs.get(_ERROR)
-    return error
+    return trial.user_attrs.get(_ERROR)
 
 
 # --- evaluations ---
@@ -326,7 +320,7 @@ def describe(study: Study, wanted: Mapping[str, Any]) -> None:
     """
     stored = description(study)
     if stored is None:
-        study.set_user_attr(_DESCRIPTION, _as_json(wanted))
+        study.set_user_attr(_DESCRIPTION, as_json(wanted))
     elif found := differences(stored, wanted):
         raise ValueError(f"`study` must be resumed as it was made: {'; '.join(found)}.")
 
@@ -346,46 +340,10 @@ def write_ranking(study: Study, ranking: Mapping[str, Any]) -> None:
             `cost`, what it took (`epochs`, `samples`, `seconds`); `key`, the digest of what decides it; `trained`, the keys of
             what was trained for it. More is allowed.
     """
-    study.set_user_attr(_RANKING, _as_json(ranking))
+    study.set_user_attr(_RANKING, as_json(ranking))
 
 
 def ranking_of(study: Study) -> dict[str, Any] | None:
     """Return what `write_ranking` wrote on a study, `None` if nothing."""
     stored: dict[str, Any] | None = study._storage.get_study_user_attrs(study._study_id).get(_RANKING)
     return stored
-
-
-def differences(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """Return in what two descriptions differ, a sentence without its full stop each, in the order of the names.
-
-    Example:
-        >>> differences({"seed": 0, "plan": {"epochs": 5}}, {"seed": 1, "plan": {"epochs": 5}})
-        ['the study was made with seed=0, but seed=1 was asked for']
-    """
-    old, new = dict(_leaves(_as_json(stored))), dict(_leaves(_as_json(wanted)))
-    return [
-        f"the study was made with {_assignment(name, old)}, but {_assignment(name, new)} was asked for"
-        for name in dict.fromkeys((*old, *new))
-        if (name in old, old.get(name)) != (name in new, new.get(name)) and not (_is_filled(name, old) or _is_filled(name, new))
-    ]
-
-
-def _is_filled(name: str, leaves: Mapping[str, Any]) -> bool:
-    """Return whether something within a name is among the leaves, which says more than the name itself."""
-    return any(leaf.startswith(f"{name}.") for leaf in leaves)
-
-
-def _as_json(value: Mapping[str, Any]) -> dict[str, Any]:
-    decoded: dict[str, Any] = json.loads(json.dumps(value))  # as every storage gives it back: lists for tuples
-    return decoded
-
-
-def _leaves(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    leaves: list[tuple[str, Any]] = []
-    for name, inner in value.items():
-        leaves += _leaves(inner, f"{prefix}{name}.") if isinstance(inner, dict) and inner else [(f"{prefix}{name}", inner)]
-    return leaves
-
-
-def _assignment(name: str, values: Mapping[str, Any]) -> str:
-    return f"{name}={json.dumps(values[name])}" if name in values else f"no {name}"

@@ -10,14 +10,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LIGHT = ("plugins", "process", "turns", "space", "record", "history", "samplers", "pruners", "analysis", "visualization")
+LIGHT = ("plugins", "process", "turns", "space", "record", "differences", "history")
+LIGHT += ("samplers", "pruners", "analysis", "visualization")
 BELOW = {
     "plugins": set[str](),
     "space": {"plugins"},
     "record": {"space"},
     "process": set[str](),
     "turns": {"process"},
-    "history": {"space", "record", "process"},
+    "differences": set[str](),
+    "history": {"space", "record", "process", "differences"},
     "samplers": {"plugins", "space", "record", "history"},
     "pruners": {"history"},
     "analysis": {"space", "record", "history"},

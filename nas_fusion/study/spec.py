@@ -12,6 +12,7 @@ import optuna
 from optuna.storages import BaseStorage
 
 from nas_fusion import history
+from nas_fusion.differences import differences
 from nas_fusion.pruners import least_folds
 from nas_fusion.space import check_inherit
 
@@ -118,7 +119,7 @@ def open_study(spec: StudySpec, storage: BaseStorage, name: str) -> optuna.Study
             raise ValueError(f"`study` must be one that nas-fusion made, but {name!r} holds other trials; choose another name.")
         history.describe(study, spec.to_json())
         return study
-    found = history.differences(StudySpec.from_json(stored).identity, spec.identity)
+    found = differences(StudySpec.from_json(stored).identity, spec.identity)
     if found:
         raise ValueError(f"`study` {name!r} cannot be resumed: {'; '.join(found)}. Choose another name with --study.")
     return study
