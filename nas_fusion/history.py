@@ -196,7 +196,7 @@ def abandon(study: Study, trial: Trial | FrozenTrial) -> bool:
 
 
 def write_spent(trial: Trial, spent: Mapping[str, float]) -> None:
-    """Write what a training cost that ends pruned, not finite or failed: `epochs` and `samples` of all stages, folds and seeds."""
+    """Write what a training cost that ends without a value: `epochs` and `samples` of all stages, folds, seeds until then."""
     trial.set_user_attr(_SPENT, dict(spent))
 
 
