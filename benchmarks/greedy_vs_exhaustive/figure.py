@@ -46,7 +46,7 @@ def draw(entries: Sequence[dict[str, Any]], m: int | None = None) -> go.Figure:
             figure.add_trace(_line(entry, name, is_first=position == 0), row + 1, column + 1)
         figure.add_vline(entry["budget"], line={"color": "#bbbbbb", "dash": "dot", "width": 1}, row=row + 1, col=column + 1)
     figure.update_xaxes(type="log", title={"text": "evaluations", "standoff": 2}, title_font_size=10, tickfont_size=9)
-    figure.update_yaxes(type="log", range=[-3, 0.3], tickfont_size=9)
+    figure.update_yaxes(type="log", range=[-3, 0.6], tickfont_size=9)
     figure.update_layout(
         template="simple_white",
         width=1200,
