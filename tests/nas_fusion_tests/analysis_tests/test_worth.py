@@ -42,7 +42,5 @@ def test_one_point_has_no_interactions(sign: int) -> None:
         space, point_values(Landscape.from_function(lambda c: 0.6 - 0.1 * sign * (c["a"] == "mmtm"), space))
     )
     assert words == (
-        "a is worth most: it lowers the loss by 0.100 nats on average."
-        if sign > 0
-        else "No point lowers the loss on average."
+        "a is worth most: it lowers the loss by 0.100 nats on average." if sign > 0 else "No point lowers the loss on average."
     )
