@@ -27,7 +27,7 @@ def page(record: dict[str, Any]) -> str:
         _intro(settings),
         f"{sentence(record['conditions'])} Made by `{record['command']}`: {_minutes(entries):.0f} minutes of processor time.",
         "![Mean regret against evaluations](greedy_vs_exhaustive.png)",
-        "Each line is the mean over what its sampler searched, which for GP is few: the margins below compare on the same ones.",
+        "Each line is the mean over what its sampler searched, few for GP: the margins below compare on the same landscapes.",
         "## In short",
         short(entries),
         "## Is an optimum found within the budget?",
