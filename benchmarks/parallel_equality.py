@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import statistics
+import sys
 import tempfile
 import time
 import warnings
@@ -148,7 +149,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     load, started = f"{os.getloadavg()[0]:.1f}", time.monotonic()
     record: dict[str, Any] = {
-        "command": "python -m benchmarks.parallel_equality",
+        "command": " ".join(["python -m benchmarks.parallel_equality", *sys.argv[1:]]),
         "conditions": conditions(),
         "load": load,
         "idleness": _idle(options),

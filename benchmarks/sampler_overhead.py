@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import statistics
+import sys
 import tempfile
 import time
 import warnings
@@ -267,7 +268,7 @@ def main() -> None:
         print(table(results[-1:]).split("\n", 2)[2], flush=True)
     chosen = decisions(options.storages, options.folder, make_storage)
     record = {
-        "command": "python -m benchmarks.sampler_overhead",
+        "command": " ".join(["python -m benchmarks.sampler_overhead", *sys.argv[1:]]),
         "conditions": conditions(),
         "load": load,
         "fsync_ms": fsync_ms(options.folder),
