@@ -61,7 +61,7 @@ def test_what_always_fails_is_tried_thrice_by_all_processes_together(tmp_path: P
     race = Race("exhaustive", seed=2, url=url("journal"), log=tmp_path / "log", delay_s=(0.0, 0.01), failing=failing)
     with pytest.warns(UserWarning, match=r"\{'layer1': 'mmtm'\} failed 3 times: the search goes on without it"):
         outcome = race.run()
-        assert outcome.faults(serial("exhaustive", 2, failing)) == []
+    assert outcome.faults(serial("exhaustive", 2, failing)) == []
     assert outcome.skipped == (ONE,)
     name = optuna.get_all_study_names(connect(race.url))[-1]
     trials = optuna.load_study(study_name=name, storage=connect(race.url)).get_trials(states=(TrialState.FAIL,))
