@@ -15,6 +15,16 @@ if TYPE_CHECKING:
     from nas_fusion.fusion import FusionModule, FusionNetwork, Stream, build_module, register_module
     from nas_fusion.history import parent_of, write_losses
     from nas_fusion.pruners import HalvingPruner, RacingPruner
+    from nas_fusion.routing import (
+        MixtureOfExperts,
+        Router,
+        Routing,
+        balance_loss,
+        build_router,
+        register_router,
+        replaced_gates,
+        routings,
+    )
     from nas_fusion.samplers import (
         BackwardSampler,
         BeamSampler,
@@ -42,6 +52,16 @@ _HOMES = {
     ),
     "history": ("parent_of", "write_losses"),
     "fusion": ("FusionModule", "FusionNetwork", "Stream", "build_module", "register_module"),
+    "routing": (
+        "MixtureOfExperts",
+        "Router",
+        "Routing",
+        "balance_loss",
+        "build_router",
+        "register_router",
+        "replaced_gates",
+        "routings",
+    ),
     "cohorts": ("Batch", "Cohort", "load_cohort"),
     "evaluation": ("EvaluationWorker", "Reference", "Stage", "TrainingPlan"),
     "analysis": ("Landscape", "ShapleyImportanceEvaluator"),
@@ -64,8 +84,11 @@ __all__ = [
     "FusionNetwork",
     "HalvingPruner",
     "Landscape",
+    "MixtureOfExperts",
     "RacingPruner",
     "Reference",
+    "Router",
+    "Routing",
     "SFSASampler",
     "SearchSpace",
     "ShapleyImportanceEvaluator",
@@ -73,13 +96,18 @@ __all__ = [
     "Stream",
     "SurrogateSampler",
     "TrainingPlan",
+    "balance_loss",
     "build_module",
+    "build_router",
     "compare",
     "load_cohort",
     "load_sampler",
     "load_space",
     "parent_of",
     "register_module",
+    "register_router",
+    "replaced_gates",
+    "routings",
     "write_losses",
 ]
 

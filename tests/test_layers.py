@@ -25,9 +25,10 @@ BELOW = {
     "analysis": {"space", "record", "history"},
     "visualization": {"space", "record", "history", "analysis"},
     "fusion": {"plugins"},
+    "routing": {"plugins"},
     "cohorts": {"plugins"},
     "evaluation": {"plugins", "space", "record", "history", "turns", "cohorts"},
-    "testing": {"plugins", "space", "record", "fusion", "cohorts", "evaluation"},
+    "testing": {"plugins", "space", "record", "fusion", "routing", "cohorts", "evaluation"},
 }
 MONAI_ROOMS = ("search_spaces", "nas_fusion.cohorts", "nas_fusion.export")
 
