@@ -1,15 +1,16 @@
-"""Search spaces and configurations: the pure combinatorics that samplers, analysis and worker share."""
+"""Search spaces: the pure combinatorics that samplers, analysis and worker share."""
 
 from __future__ import annotations
 
 import inspect
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from nas_fusion import plugins
+from nas_fusion.configuration import Configuration as Configuration
 
 if TYPE_CHECKING:
     import optuna
@@ -19,79 +20,8 @@ if TYPE_CHECKING:
     from nas_fusion.evaluation.stage import Reference, Stage
 
 
-class Configuration(Mapping[str, str]):
-    """One choice for every parameter of a search space: immutable, hashable, JSON in and out.
-
-    Example:
-        >>> configuration = Configuration({"layer1": "none", "layer2": "mmtm"})
-        >>> configuration["layer2"]
-        'mmtm'
-        >>> configuration.replace(layer1="mmtm").to_json()
-        '{"layer1": "mmtm", "layer2": "mmtm"}'
-    """
-
-    __slots__ = ("_choices", "_hash")
-
-    def __init__(self, choices: Mapping[str, str]) -> None:
-        self._choices = MappingProxyType(dict(choices))
-        self._hash: int | None = None
-
-    def __getitem__(self, parameter: str) -> str:
-        return self._choices[parameter]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._choices)
-
-    def __len__(self) -> int:
-        return len(self._choices)
-
-    def __hash__(self) -> int:
-        if self._hash is None:
-            self._hash = hash(frozenset(self._choices.items()))
-        return self._hash
-
-    def __eq__(self, other: object) -> bool:
-        if isinstance(other, Configuration):
-            return self._choices == other._choices
-        return dict(self._choices) == dict(other) if isinstance(other, Mapping) else NotImplemented
-
-    def __repr__(self) -> str:
-        return f"Configuration({dict(self._choices)})"
-
-    def __reduce__(self) -> tuple[type[Configuration], tuple[dict[str, str]]]:
-        return Configuration, (dict(self._choices),)
-
-    def replace(self, **choices: str) -> Configuration:
-        """Return a copy with some choices changed.
-
-        Raises:
-            ValueError: If a parameter is not one of this configuration's.
-        """
-        return self.with_choices(choices)
-
-    def with_choices(self, choices: Mapping[str, str]) -> Configuration:
-        """Return a copy with some choices changed; for parameter names that are no Python identifiers.
-
-        Raises:
-            ValueError: If a parameter is not one of this configuration's.
-        """
-        for parameter in choices:
-            if parameter not in self._choices:
-                raise ValueError(f"`choices` must name parameters among {list(self._choices)}, but got {parameter!r}.")
-        return Configuration({**self._choices, **choices})
-
-    def to_dict(self) -> dict[str, str]:
-        """Return the choices as a new dictionary."""
-        return self._choices.copy()
-
-    def to_json(self) -> str:
-        """Return the configuration as a JSON object, parameters in their order."""
-        return json.dumps(self.to_dict())
-
-    @classmethod
-    def from_json(cls, text: str) -> Configuration:
-        """Return the configuration that `to_json` wrote."""
-        return cls(json.loads(text))
+LISTED = 2**14
+"""Spaces of at most so many configurations may be gone through one by one where only a number is wanted."""
 
 
 class SearchSpace:
@@ -183,15 +113,21 @@ class SearchSpace:
             radix *= len(position)
         return index
 
-    def configurations(self) -> Iterator[Configuration]:
-        """Yield every canonical configuration once, by index."""
+    @cached_property
+    def n_configurations(self) -> int | None:
+        """The number of canonical configurations; `None` where they are not worth counting.
+
+        With parameters that may be without effect they are counted one by one, up to a `size` of 2^14: nothing that only wants
+        to know their number may list a space that nobody could search through.
+        """
         if not self.is_constrained:
-            yield from map(self.configuration, range(self.size))
-            return
-        for index in range(self.size):
-            configuration = self.configuration(index)
-            if self.canonical(configuration) == configuration:
-                yield configuration
+            return self.size
+        return sum(1 for _ in self.configurations()) if self.size <= LISTED else None
+
+    def configurations(self) -> Iterator[Configuration]:
+        """Yield every canonical configuration once, by index: look at `n_configurations` before going through all of them."""
+        everything = map(self.configuration, range(self.size))
+        yield from (c for c in everything if self.canonical(c) == c) if self.is_constrained else everything
 
     def check(self, configuration: Mapping[str, str]) -> None:
         """Raise unless a mapping is a configuration of this space.
@@ -264,6 +200,16 @@ class SearchSpace:
         current = self.canonical(configuration)
         moves = (self.canonical(current.with_choices({p: self.off(p)})) for p in self.active(current))
         return list(dict.fromkeys(moves))
+
+    def change_moves(self, configuration: Mapping[str, str]) -> list[Configuration]:
+        """Return the canonical configurations in which one active parameter has another choice that is not off.
+
+        Changes go both ways: each of them has this configuration among its own.
+        """
+        current = self.canonical(configuration)
+        others = ((p, c) for p, own in self.active(current).items() for c in self.parameters[p][1:] if c != own)
+        moves = (current.with_choices({parameter: choice}) for parameter, choice in others)
+        return [move for move in moves if self.canonical(move) == move]
 
     # --- Optuna ---
 

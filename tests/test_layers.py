@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LIGHT = ("plugins", "process", "turns", "space", "record", "differences", "history")
+LIGHT = ("plugins", "process", "turns", "configuration", "space", "record", "differences", "history")
 LIGHT += ("samplers", "pruners", "analysis", "visualization")
 BELOW = {
     "plugins": set[str](),
-    "space": {"plugins"},
+    "configuration": set[str](),
+    "space": {"plugins", "configuration"},
     "record": {"space"},
     "process": set[str](),
     "turns": {"process"},
