@@ -6,20 +6,20 @@ data (`Routing`); nothing is left behind on modules.
 """
 
 from nas_fusion.routing.balance import balance_loss
-from nas_fusion.routing.balanced import Balanced
-from nas_fusion.routing.dense import Dense
+from nas_fusion.routing.balanced import BalancedRouter
+from nas_fusion.routing.dense import DenseRouter
 from nas_fusion.routing.mixture import MixtureOfExperts
 from nas_fusion.routing.observing import replaced_gates, routings
 from nas_fusion.routing.router import Router, Routing, build_router, register_router
-from nas_fusion.routing.top_k import TopK
+from nas_fusion.routing.top_k import TopKRouter
 
 __all__ = [
-    "Balanced",
-    "Dense",
+    "BalancedRouter",
+    "DenseRouter",
     "MixtureOfExperts",
     "Router",
     "Routing",
-    "TopK",
+    "TopKRouter",
     "balance_loss",
     "build_router",
     "register_router",

@@ -9,7 +9,7 @@ from nas_fusion.routing.router import Router, Routing
 from nas_fusion.routing.selection import check_k, counts, kept
 
 
-class Balanced(Router):
+class BalancedRouter(Router):
     r"""Selects the k experts of the largest biased probability :math:`p_i + b_i`; the gates are the unbiased probabilities.
 
     After each forward pass in training mode :math:`b_i \leftarrow b_i + u \, \mathrm{sign}(\bar c - c_i)`, where :math:`c_i`

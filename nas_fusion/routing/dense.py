@@ -8,7 +8,7 @@ from torch import nn
 from nas_fusion.routing.router import Router, Routing
 
 
-class Dense(Router):
+class DenseRouter(Router):
     r"""Weighs all experts by a softmax of a linear map of the token; none is ever left out.
 
     .. math:: G(x) = \mathrm{softmax}(x W_g)

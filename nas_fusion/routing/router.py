@@ -21,7 +21,7 @@ class Routing:
 
     Attributes:
         gates: `(batch, tokens, experts)`, weights of the experts' outputs in their sum: at least 0, sum 1 over experts.
-        probabilities: `(batch, tokens, experts)`, the router's softmax over all experts, without noise and before any selection.
+        probabilities: `(batch, tokens, experts)`, the softmax over all experts, without noise and before any selection.
         load: `(experts,)`, an estimate of the number of tokens that each expert receives. Smooth, with a gradient, where the
             router selects under noise; the plain count where it selects without; the importance where nothing is selected.
     """
@@ -80,7 +80,7 @@ class Router(nn.Module, ABC):
         """Return the routing of tokens.
 
         Args:
-            tokens: `(batch, tokens, features)`; for the granularity `subject` the mean of each subject's, `(batch, 1, features)`.
+            tokens: `(batch, tokens, features)`; for `subject` the mean of each subject's, `(batch, 1, features)`.
         """
 
     def forward(self, tokens: torch.Tensor) -> Routing:

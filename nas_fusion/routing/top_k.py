@@ -13,7 +13,7 @@ NORMALISATIONS = ("after", "before")
 _LEAST_NOISE = 1e-2
 
 
-class TopK(Router):
+class TopKRouter(Router):
     r"""Sends each token to the k experts of the largest logits, in training under noise whose size is learned.
 
     .. math:: H(x)_i = (x W_g)_i + \epsilon_i \, \sigma(x)_i, \quad \sigma(x) = \mathrm{softplus}(x W_n) + 0.01
