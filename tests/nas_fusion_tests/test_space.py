@@ -92,6 +92,18 @@ def test_moves_lead_to_canonical_configurations_with_one_more_or_fewer_active(
 @pytest.mark.parametrize("kind", [SearchSpace, Gated])
 @settings(deadline=None)
 @given(data=st.data())
+def test_change_moves_go_both_ways_and_keep_what_is_active(kind: type[SearchSpace], data: st.DataObject) -> None:
+    space, index = data.draw(positions(kind))
+    here = space.canonical(space.configuration(index))
+    changes = space.change_moves(here)
+    assert len(set(changes)) == len(changes) == sum(len(space.parameters[p]) - 2 for p in space.active(here))
+    assert all(here in space.change_moves(there) for there in changes)
+    assert all(space.active(there).keys() == space.active(here).keys() for there in changes)
+
+
+@pytest.mark.parametrize("kind", [SearchSpace, Gated])
+@settings(deadline=None)
+@given(data=st.data())
 def test_forward_moves_reach_every_canonical_configuration(kind: type[SearchSpace], data: st.DataObject) -> None:
     space, _ = data.draw(positions(kind, most=3))
     reached, front = {space.baseline}, [space.baseline]
@@ -165,6 +177,23 @@ def test_forward_moves_go_from_off_to_a_choice_only() -> None:
     here = space.complete({"layer2": "mmtm"})
     assert space.forward_moves(here) == [space.complete({"layer1": "mmtm", "layer2": "mmtm"})]
     assert space.backward_moves(here) == [space.baseline]
+
+
+def test_change_moves_go_from_a_choice_to_another_that_is_not_off() -> None:
+    space = SearchSpace(TWO)
+    here = space.complete({"layer1": "mmtm", "layer2": "mmtm"})
+    assert space.change_moves(here) == [space.complete({"layer1": "mmtm", "layer2": "concat_conv"})]
+    assert space.change_moves(space.baseline) == []
+
+
+def test_a_change_that_takes_the_effect_from_another_parameter_is_no_move() -> None:
+    class NotWithB(SearchSpace):
+        def is_active(self, parameter: str, configuration: Mapping[str, str]) -> bool:
+            return parameter == "first" or configuration["first"] != "b"
+
+    space = NotWithB({"first": ["off", "a", "b", "c"], "second": ["off", "on"]})
+    assert space.change_moves(space.complete({"first": "a"})) == [space.complete({"first": c}) for c in "bc"]
+    assert space.change_moves({"first": "a", "second": "on"}) == [space.complete({"first": "c", "second": "on"})]
 
 
 def test_canonical_configurations_of_a_gated_space() -> None:
