@@ -17,7 +17,7 @@ class Modality:
     Attributes:
         name: Such as `T1w`.
         kind: `image` for `(channels, *spatial)` with 1 to 3 spatial axes, `vector` for `(features,)`, `matrix` for
-            `(regions, regions)`.
+            `(regions, regions)`, `covariance` for a matrix that is positive definite.
         shape: The shape without the subject axis.
     """
 
@@ -25,7 +25,7 @@ class Modality:
     kind: str
     shape: tuple[int, ...]
 
-    KINDS = ("image", "vector", "matrix")
+    KINDS = ("image", "vector", "matrix", "covariance")
 
     def __post_init__(self) -> None:
         if self.kind not in self.KINDS:
@@ -34,7 +34,7 @@ class Modality:
     @property
     def spatial_dims(self) -> int:
         """Number of spatial axes: 0 for vectors, 1 to 3 for images, 2 for matrices."""
-        return {"vector": 0, "matrix": 2}.get(self.kind, len(self.shape) - 1)
+        return {"vector": 0, "matrix": 2, "covariance": 2}.get(self.kind, len(self.shape) - 1)
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Cohort:
         name: A short name, such as `simulated-mri`.
         subjects: Unique ids, one a row (a session of a participant is a row of its own).
         modalities: Name to tensor `(subjects, *shape)`, float32.
-        kinds: Name to kind (`image`, `vector`, `matrix`).
+        kinds: Name to kind, see `Modality`.
         labels: Class indices `(subjects,)`, int64.
         classes: Names of the classes, in the order of the indices. For binary tasks the second is the positive class.
         fingerprint: Digest of all that the values depend on: same fingerprint, same numbers.
@@ -83,6 +83,7 @@ class Cohort:
         groups: Group of each subject (participant, site) that no split may tear apart, or `None`.
         splits: Frozen splits, or `None` as long as none are drawn.
         provenance: JSON-compatible facts on how the cohort was made: source, options, grid, normalisation, floors of the task.
+        derived: What a training stage computed of each subject beforehand, no modalities: name to tensor `(subjects, ...)`.
     """
 
     name: str
@@ -96,6 +97,7 @@ class Cohort:
     groups: tuple[str, ...] | None = None
     splits: Splits | None = None
     provenance: Mapping[str, object] = field(default_factory=dict)
+    derived: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n = len(self.subjects)
@@ -149,6 +151,7 @@ class Cohort:
             present=self.present[index],
             groups=None if self.groups is None else tuple(self.groups[i] for i in index.tolist()),
             splits=None,
+            derived={name: values[index] for name, values in self.derived.items()},
         )
 
     def development(self) -> Cohort:
@@ -165,10 +168,12 @@ class Cohort:
 
     def batch(self, index: torch.Tensor) -> Batch:
         """Return the subjects at some positions `(batch,)` as a batch, on the device of the modalities."""
-        inputs = {name: values[index] for name, values in self.modalities.items()}
+        inputs = {name: values[index] for name, values in (*self.modalities.items(), *self.derived.items())}
         return Batch(inputs, self.present[index], self.labels[index], index)
 
     def to(self, device: torch.device | str) -> Cohort:
         """Return the cohort with its tensors on a device."""
         moved = {name: values.to(device) for name, values in self.modalities.items()}
-        return replace(self, modalities=moved, labels=self.labels.to(device), present=self.present.to(device))
+        derived = {name: values.to(device) for name, values in self.derived.items()}
+        labels, present = self.labels.to(device), self.present.to(device)
+        return replace(self, modalities=moved, labels=labels, present=present, derived=derived)

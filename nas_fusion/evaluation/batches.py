@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 
 from nas_fusion.cohorts import Batch, Cohort, Inputs
+from nas_fusion.evaluation.device import Placement
+
+_AT_A_TIME = 256  # subjects of which something is computed at a time
 
 
 def shuffled(subjects: torch.Tensor, batch_size: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
@@ -48,6 +52,22 @@ def check_flips(flips: Sequence[int], inputs: Inputs) -> None:
         raise ValueError(f"`flips` must be spatial axes of every image, in [0, {axes}), but got {list(flips)}.")
 
 
+def with_derived(cohort: Cohort, compute: Callable[..., Mapping[str, torch.Tensor]], placement: Placement) -> Cohort:
+    """Return a cohort with tensors that are computed of each subject by itself.
+
+    Args:
+        cohort: On any device, where the tensors are kept too.
+        compute: From the modalities of some subjects, name to tensor `(batch, ...)`, to the tensors, see `Stage.precompute`.
+        placement: Where they are computed.
+    """
+    made: dict[str, list[torch.Tensor]] = {}
+    with torch.no_grad():
+        for rows in torch.split(torch.arange(len(cohort), device=cohort.labels.device), _AT_A_TIME):
+            for name, values in compute(placement.move(cohort.batch(rows)).inputs).items():
+                made.setdefault(name, []).append(values.to(cohort.labels.device))
+    return replace(cohort, derived={name: torch.cat(values) for name, values in made.items()})
+
+
 def flipped_batch(cohort: Cohort, index: torch.Tensor, flips: Sequence[int], generator: torch.Generator) -> Batch:
     """Return subjects as a batch, each flipped along each axis with probability one half, alike in all of its images.
 
@@ -66,7 +86,7 @@ def flipped_batch(cohort: Cohort, index: torch.Tensor, flips: Sequence[int], gen
         for number, pattern in enumerate(patterns.tolist())
     ]
     index = index.to(cohort.labels.device)
-    inputs = {}
+    inputs = {name: values[index] for name, values in cohort.derived.items()}
     for name, values in cohort.modalities.items():
         if cohort.kinds[name] != "image":
             inputs[name] = values[index]

@@ -9,7 +9,7 @@ import numpy as np
 from nas_fusion.cohorts import Cohort
 from nas_fusion.evaluation.cost import flops_of, parameters_of, versions
 from nas_fusion.evaluation.device import Placement
-from nas_fusion.evaluation.folds import FoldResult, FoldTrainer
+from nas_fusion.evaluation.folds import FoldResult, FoldTrainer, StageCost
 from nas_fusion.evaluation.inheritance import Inherited
 from nas_fusion.evaluation.metrics import METRICS, metrics
 from nas_fusion.evaluation.prediction import probabilities_of
@@ -64,29 +64,35 @@ def predictions_of(cohort: Cohort, folds: Sequence[FoldData], results: Sequence[
 def training_cost(
     recipe: Recipe, results: Sequence[FoldResult], trainer: FoldTrainer, placement: Placement
 ) -> dict[str, float]:
-    """Return what a training cost, its lineage left out: sums over folds and stages, sizes of the last stage's model."""
+    """Return what a training cost, its lineage left out: sums over folds and stages, sizes of the last stage's model.
+
+    Stages that were trained before, for another configuration, are counted apart, as `shared_epochs` and `shared_samples`.
+    """
     stage = recipe.stages[-1]
     model = placement.lay_out(trainer.build(recipe, stage, {})[0], trainer.folds[0].cohort)
     return {
         "parameters": float(parameters_of(model)),
         "flops": float(flops_of(model, trainer.folds[0].cohort, placement)),
-        "epochs": float(sum(result.epochs for result in results)),
-        "samples": float(sum(result.samples for result in results)),
+        "epochs": float(sum(result.epochs(shared=False) for result in results)),
+        "samples": float(sum(result.samples(shared=False) for result in results)),
+        "shared_epochs": float(sum(result.epochs(shared=True) for result in results)),
+        "shared_samples": float(sum(result.samples(shared=True) for result in results)),
         "peak_memory": float(placement.peak_memory()),
         "inherited_parameters": float(results[0].inherited.get(stage.name, Inherited()).numbers),
     }
 
 
-def lineage_cost(recipe: Recipe, own: Mapping[str, float], store: Store) -> dict[str, float]:
-    """Return the epochs and samples of all that a recipe needs, each training counted once, its own included."""
-    needed = {each.key: each for each in recipe.family() if each.stages and each.key != recipe.key}
-    costs = [known.cost for key in needed if (known := store.get(key)) is not None]
-    start = own if recipe.stages else {"epochs": 0.0, "samples": 0.0}
-    return {f"lineage_{name}": start[name] + sum(cost[name] for cost in costs) for name in ("epochs", "samples")}
+def lineage_cost(recipe: Recipe, results: Sequence[FoldResult], store: Store) -> dict[str, float]:
+    """Return the epochs and samples of all that a recipe needs, its own included, each stage of each training counted once."""
+    stages = {stage.key: stage for result in results for stage in result.stages.values()}
+    for needed in recipe.family():
+        for fold in store.details(needed.key).get("folds", ()) if needed.key != recipe.key else ():
+            stages |= {stage["key"]: StageCost(**stage) for stage in fold["stages"].values()}
+    return {f"lineage_{name}": float(sum(getattr(each, name) for each in stages.values())) for name in ("epochs", "samples")}
 
 
 def ensemble_cost(parts: Sequence[Evaluation]) -> dict[str, float]:
     """Return the cost of an ensemble: the sum over its members."""
-    summed = ("parameters", "flops", "epochs", "samples", "inherited_parameters")
+    summed = ("parameters", "flops", "epochs", "samples", "shared_epochs", "shared_samples", "inherited_parameters")
     cost = {name: float(sum(part.cost[name] for part in parts)) for name in summed}
     return cost | {"peak_memory": max(part.cost["peak_memory"] for part in parts)}

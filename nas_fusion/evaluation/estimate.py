@@ -14,7 +14,7 @@ from nas_fusion.evaluation.cost import parameters_of
 from nas_fusion.evaluation.device import Placement
 from nas_fusion.evaluation.optimisation import build_optimiser
 from nas_fusion.evaluation.prediction import predict_logits
-from nas_fusion.evaluation.stage import Stage
+from nas_fusion.evaluation.stage import Stage, total
 from nas_fusion.evaluation.training import FoldData, freeze
 
 _MEASURED_S = 0.5
@@ -47,15 +47,18 @@ def measure_step(stage: Stage, model: nn.Module, data: FoldData, placement: Plac
     with placement.repeatable(0):
         placement.reset_peak()
         model = placement.lay_out(model, data.cohort)
-        optimiser = build_optimiser(freeze(model, stage), stage.plan)
+        parameters = list(freeze(model, stage))
+        optimiser = build_optimiser(parameters, stage.plan) if parameters else None
         index = data.train[: stage.plan.batch_size].to(data.cohort.labels.device)
         batch = placement.move(data.cohort.batch(index))
 
         def step() -> None:
+            if optimiser is None:
+                return
             model.train()
             optimiser.zero_grad(set_to_none=True)
             with placement.autocast():
-                loss = stage.loss(model, batch)
+                loss = total(stage.loss(model, batch))
             torch.autograd.backward(loss)
             optimiser.step()
 

@@ -2,19 +2,50 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from torch import nn
 
 from nas_fusion.cohorts import Cohort
+from nas_fusion.evaluation.batches import with_derived
 from nas_fusion.evaluation.device import Placement
 from nas_fusion.evaluation.inheritance import Inherited, inherit
 from nas_fusion.evaluation.recipes import Recipe, RecipeBook
 from nas_fusion.evaluation.stage import Stage, State
 from nas_fusion.evaluation.store import Store
 from nas_fusion.evaluation.training import FoldData, OnEpoch, Trained, train_stage
+
+Turn = Callable[[str], AbstractContextManager[Callable[[], None] | None]]
+_KEPT = 4  # precomputations of the cohort that are held at a time
+
+
+def no_turn(key: str) -> AbstractContextManager[None]:
+    """Keep nobody from anything."""
+    return contextlib.nullcontext()
+
+
+@dataclass(frozen=True)
+class StageCost:
+    """What the training of a stage on a fold cost.
+
+    Attributes:
+        key: Of the stage on the fold, the same for all that share it.
+        epochs: That were run.
+        samples: Subjects seen in them.
+        seconds: Wall-clock time.
+        shared: Whether the store answered: it was trained before, for another configuration.
+    """
+
+    key: str
+    epochs: int
+    samples: int
+    seconds: float
+    shared: bool = False
 
 
 @dataclass(frozen=True)
@@ -24,20 +55,28 @@ class FoldResult:
     Attributes:
         last: Outcome of the last stage: the model.
         inherited: What each stage that was trained now took over, by the stage's name.
-        epochs: Epochs that were run, over all stages that were trained now.
-        samples: Subjects that were seen in them.
+        stages: What each stage cost, by its name, those included that were not trained now.
     """
 
     last: Trained
     inherited: Mapping[str, Inherited]
-    epochs: int
-    samples: int
+    stages: Mapping[str, StageCost]
+
+    def epochs(self, *, shared: bool) -> int:
+        """Return the epochs of the stages that were trained now, or of those that the store answered."""
+        return sum(stage.epochs for stage in self.stages.values() if stage.shared == shared)
+
+    def samples(self, *, shared: bool) -> int:
+        """Return the subjects that were seen in those epochs."""
+        return sum(stage.samples for stage in self.stages.values() if stage.shared == shared)
 
     def details(self) -> dict[str, Any]:
-        """Return what was inherited as a JSON-compatible mapping."""
+        """Return as a JSON-compatible mapping what was inherited, what stages cost, and what was logged each epoch."""
         return {
             "inherited": {name: inherited.to_json() for name, inherited in self.inherited.items()},
             "micro_batches": self.last.micro_batches,
+            "stages": {name: asdict(stage) for name, stage in self.stages.items()},
+            **_logged(self.last),
         }
 
 
@@ -54,6 +93,7 @@ class FoldTrainer:
     def __init__(self, book: RecipeBook, cohort: Cohort, store: Store, placement: Placement) -> None:
         assert cohort.splits is not None, "Should not reach."
         self._book, self._store, self.placement = book, store, placement
+        self._precomputed: dict[Any, Cohort] = {}
         resident = placement.resident(cohort)
         self.folds = [
             FoldData(resident, cohort.positions(fold.train), cohort.positions(fold.validation)) for fold in cohort.splits.folds
@@ -67,6 +107,7 @@ class FoldTrainer:
         *,
         on_epoch: OnEpoch | None = None,
         spend: Callable[[int], None] | None = None,
+        turn: Turn = no_turn,
     ) -> FoldResult:
         """Train a recipe whose parent is in the store; it inherits from the parent's training on the same fold and seed.
 
@@ -76,25 +117,27 @@ class FoldTrainer:
             seed: Number of the training seed, from 0.
             on_epoch: Is told each epoch of the last stage; may raise.
             spend: Is told the subjects seen in each epoch of every stage, before `on_epoch`.
+            turn: Keeps other processes from training the same stage at the same time, by its key.
         """
         states: dict[str, State] = {}
         inherited: dict[str, Inherited] = {}
-        epochs = samples = 0
+        costs: dict[str, StageCost] = {}
         for number, stage in enumerate(recipe.stages):
             is_last = number == len(recipe.stages) - 1
             key = self._book.stage_key(recipe, number, fold, seed)
-            if not is_last and self._store.has(key):
-                states[stage.name] = self._store.weights(key)
-                continue
-            offered = stage.start(states) if stage.start is not None else self._inherited(recipe, fold, seed)
-            told = _told(on_epoch if is_last else None, spend, len(self.folds[fold].train))
-            trained, taken = self._train_stage(recipe, stage, offered, (fold, seed), told)
-            inherited[stage.name] = taken
-            epochs, samples = epochs + len(trained.losses), samples + trained.samples
-            if is_last or not trained.epoch:
-                return FoldResult(trained, inherited, epochs, samples)
-            states[stage.name] = trained.state
-            self._store.put_state(key, trained.state, details={"losses": trained.losses, "epoch": trained.epoch})
+            with contextlib.nullcontext() if is_last or self._store.has(key) else turn(key) as renew:
+                if not is_last and self._store.has(key):
+                    states[stage.name], costs[stage.name] = self._store.weights(key), self._shared(key)
+                    continue
+                told = _told(on_epoch if is_last else None, spend, renew, len(self.folds[fold].train))
+                begin = time.perf_counter()
+                trained, inherited[stage.name] = self._train_stage(recipe, stage, states, (fold, seed), told)
+                costs[stage.name] = StageCost(key, len(trained.losses), trained.samples, time.perf_counter() - begin)
+                if is_last or not trained.epoch:
+                    return FoldResult(trained, inherited, costs)
+                states[stage.name] = trained.state
+                facts = {"losses": trained.losses, "epoch": trained.epoch, **_logged(trained)}
+                self._store.put_state(key, trained.state, details={**facts, **asdict(costs[stage.name])})
         raise AssertionError("Should not reach.")
 
     def build(self, recipe: Recipe, stage: Stage, offered: State, seed: int = 0) -> tuple[nn.Module, Inherited]:
@@ -103,13 +146,37 @@ class FoldTrainer:
             model = stage.model()
         return model, inherit(model, offered)
 
-    def _inherited(self, recipe: Recipe, fold: int, seed: int) -> State:
-        return {} if recipe.parent is None else self._store.weights(recipe.parent.key, fold, seed)
+    def data(self, fold: int, stage: Stage) -> FoldData:
+        """Return a fold with what a stage computes of each subject beforehand."""
+        return replace(self.folds[fold], cohort=self.precomputed(self.folds[fold].cohort, stage))
+
+    def precomputed(self, cohort: Cohort, stage: Stage) -> Cohort:
+        """Return a cohort with what a stage computes of each subject beforehand; that of the folds is computed once."""
+        if stage.precompute is None:
+            return cohort
+        if cohort is not self.folds[0].cohort:
+            return with_derived(cohort, stage.precompute, self.placement)
+        if stage.precompute not in self._precomputed:
+            if len(self._precomputed) == _KEPT:
+                self._precomputed.pop(next(iter(self._precomputed)))
+            self._precomputed[stage.precompute] = with_derived(cohort, stage.precompute, self.placement)
+        return self._precomputed[stage.precompute]
+
+    def _shared(self, key: str) -> StageCost:
+        """Return what a stage cost when it was trained."""
+        known = self._store.details(key)
+        return StageCost(key, known["epochs"], known["samples"], known["seconds"], shared=True)
+
+    def offered(self, recipe: Recipe, stage: Stage, states: Mapping[str, State], part: tuple[int, int]) -> State:
+        """Return the tensors that a stage starts from: the earlier stages', before them the parent's."""
+        begun = {} if stage.start is None else stage.start(states)
+        return {**begun, **self._store.weights(recipe.parent.key, *part)} if recipe.parent and stage.takes_over else begun
 
     def _train_stage(
-        self, recipe: Recipe, stage: Stage, offered: State, part: tuple[int, int], on_epoch: OnEpoch
+        self, recipe: Recipe, stage: Stage, states: Mapping[str, State], part: tuple[int, int], on_epoch: OnEpoch
     ) -> tuple[Trained, Inherited]:
         (fold, number), taken = part, Inherited()
+        offered = self.offered(recipe, stage, states, part)
 
         def build() -> nn.Module:
             nonlocal taken
@@ -117,14 +184,24 @@ class FoldTrainer:
             return model
 
         seed = self._book.order_seed(recipe, stage, fold, number)
-        trained = train_stage(stage, build, self.folds[fold], self.placement, seed=seed, on_epoch=on_epoch)
+        trained = train_stage(stage, build, self.data(fold, stage), self.placement, seed=seed, on_epoch=on_epoch)
         return trained, taken
 
 
-def _told(on_epoch: OnEpoch | None, spend: Callable[[int], None] | None, samples: int) -> OnEpoch:
-    """Return what tells an epoch of `samples` subjects to both who count and who listen."""
+def _logged(trained: Trained) -> dict[str, Any]:
+    """Return what was logged in each epoch, where anything was."""
+    logged = {"terms": trained.terms, "observed": trained.observed}
+    return {name: {term: list(values) for term, values in said.items()} for name, said in logged.items() if said}
+
+
+def _told(
+    on_epoch: OnEpoch | None, spend: Callable[[int], None] | None, renew: Callable[[], None] | None, samples: int
+) -> OnEpoch:
+    """Return what tells an epoch of `samples` subjects to those who wait, who count and who listen."""
 
     def told(epoch: int, loss: float) -> None:
+        if renew is not None:
+            renew()
         if spend is not None:
             spend(samples)
         if on_epoch is not None:

@@ -2,32 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import nn
 
-from nas_fusion.cohorts import Cohort
+from nas_fusion.cohorts import Batch, Cohort
 from nas_fusion.evaluation.device import Placement
+from nas_fusion.evaluation.stage import Observation
+
+
+def logits_of(model: nn.Module, batch: Batch) -> Observation:
+    """Return the logits `(batch, classes)`, and nothing beside them."""
+    return model(batch.inputs, batch.present), {}
 
 
 def predict_logits(
     model: nn.Module, cohort: Cohort, index: torch.Tensor, placement: Placement, *, batch_size: int = 64
 ) -> torch.Tensor:
-    """Return a model's logits in evaluation mode.
+    """Return a model's logits in evaluation mode, see `predict`."""
+    return predict(model, cohort, index, placement, batch_size=batch_size)[0]
+
+
+def predict(
+    model: nn.Module,
+    cohort: Cohort,
+    index: torch.Tensor,
+    placement: Placement,
+    *,
+    observe: Callable[[nn.Module, Batch], Observation] = logits_of,
+    batch_size: int = 64,
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """Return a model's logits in evaluation mode, and what is observed beside them.
 
     Args:
         model: On the placement's device; left in evaluation mode.
         cohort: Where the subjects are.
         index: Their positions `(n,)`.
         placement: Device and precision.
+        observe: Logits and named tensors `(batch, ...)` of a batch.
         batch_size: Subjects at a time; halved where the memory does not suffice.
 
     Returns:
-        `(n, classes)`, float64, on the CPU.
+        Logits `(n, classes)`, float64, on the CPU, and the mean of each observed tensor over the subjects, on the CPU.
     """
     model.eval()
     while True:
         try:
-            return _logits(model, cohort, index, placement, batch_size)
+            return _predict(model, cohort, torch.split(index.to(cohort.labels.device), batch_size), placement, observe)
         except torch.OutOfMemoryError:
             if batch_size == 1:
                 raise
@@ -36,13 +58,23 @@ def predict_logits(
 
 
 @torch.inference_mode()
-def _logits(model: nn.Module, cohort: Cohort, index: torch.Tensor, placement: Placement, batch_size: int) -> torch.Tensor:
-    logits = []
-    for rows in torch.split(index.to(cohort.labels.device), batch_size):
+def _predict(
+    model: nn.Module,
+    cohort: Cohort,
+    batches: Sequence[torch.Tensor],
+    placement: Placement,
+    observe: Callable[[nn.Module, Batch], Observation],
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    logits, sums = [], dict[str, torch.Tensor]()
+    for rows in batches:
         batch = placement.move(cohort.batch(rows))
         with placement.autocast():
-            logits.append(model(batch.inputs, batch.present).double())
-    return torch.cat(logits).cpu()
+            found, observed = observe(model, batch)
+        logits.append(found.double())
+        for name, values in observed.items():
+            sums[name] = sums.get(name, 0) + values.double().sum(dim=0)
+    n = sum(map(len, batches))
+    return torch.cat(logits).cpu(), {name: values.cpu() / n for name, values in sums.items()}
 
 
 def cross_entropy_of(logits: torch.Tensor, labels: torch.Tensor) -> float:

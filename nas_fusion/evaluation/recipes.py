@@ -151,7 +151,7 @@ class RecipeBook:
     def _plan(self, stage: Stage, *, inherits: bool) -> TrainingPlan:
         """Return the plan of a stage with the number of epochs that it really trains."""
         plan = replace(stage.plan, **self._overrides)
-        epochs = plan.inherited_epochs if inherits and stage.start is None and plan.inherited_epochs else plan.epochs
+        epochs = plan.inherited_epochs if inherits and stage.takes_over and plan.inherited_epochs else plan.epochs
         return replace(plan, epochs=epochs, inherited_epochs=None)
 
     # --- digests and seeds ---
@@ -162,15 +162,16 @@ class RecipeBook:
     def stage_key(self, recipe: Recipe, number: int, fold: int, seed: int = 0) -> str:
         """Return the key of what a stage leaves for the next ones: equal for all recipes that share it."""
         stage = recipe.stages[number]
-        origin: Any = None if recipe.parent is None else recipe.parent.key
+        origin: Any = recipe.parent.key if recipe.parent is not None and stage.takes_over else None
         if stage.start is not None:
-            origin = [self.stage_key(recipe, earlier, fold, seed) for earlier in range(number)]
+            earlier = [self.stage_key(recipe, before, fold, seed) for before in range(number)]
+            origin = earlier if origin is None else [origin, *earlier]
         what = {"stage": _facts_of(stage), "fold": fold, "origin": origin, "reference": recipe.reference}
         return digest({**self._facts, **what, **({"training_seed": seed} if seed else {})})
 
     def initial_seed(self, recipe: Recipe, stage: Stage, seed: int = 0) -> int:
         """Return the seed of a stage's initialisation: of (seed, configuration, lineage, number of the training seed)."""
-        lineage = [dict(ancestor) for ancestor in recipe.lineage] if stage.start is None else []
+        lineage = [dict(ancestor) for ancestor in recipe.lineage] if stage.takes_over else []
         what = (recipe.reference, stage.name, dict(stage.depends_on), lineage)
         return seed_of("initial", self._facts["seed"], *what, *_number(seed))
 
@@ -179,7 +180,7 @@ class RecipeBook:
 
         A round's candidates see the same batches.
         """
-        parent = dict(recipe.lineage[-1]) if recipe.lineage else None
+        parent = dict(recipe.lineage[-1]) if recipe.lineage and stage.takes_over else None
         return seed_of("order", self._facts["seed"], stage.name, parent, fold, *_number(seed))
 
 

@@ -13,6 +13,8 @@ from nas_fusion.cohorts import Batch
 from nas_fusion.space import Configuration
 
 State = Mapping[str, torch.Tensor]
+Terms = Mapping[str, torch.Tensor]
+Observation = tuple[torch.Tensor, Terms]
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,11 @@ def cross_entropy(model: nn.Module, batch: Batch) -> torch.Tensor:
     return nn.functional.cross_entropy(model(batch.inputs, batch.present).float(), batch.labels)
 
 
+def total(loss: torch.Tensor | Terms) -> torch.Tensor:
+    """Return what a loss minimises: itself, or the sum of its terms."""
+    return loss if isinstance(loss, torch.Tensor) else torch.stack(list(loss.values())).sum()
+
+
 @dataclass(frozen=True)
 class Stage:
     """One training phase.
@@ -77,20 +84,41 @@ class Stage:
         name: Unique among the stages of a configuration.
         plan: How it is trained.
         model: Builds the freshly initialised model from torch's global generator. `model(inputs, present)` returns logits.
-        loss: `(model, batch)` to the scalar that is minimised. Selection is always by the task's validation cross-entropy.
-        trains: Whether the parameter of a name is trained; `None` for all. What is frozen is asserted not to change.
+        loss: `(model, batch)` to the scalar that is minimised, or to named terms whose sum is; their means are kept for each
+            epoch. Selection is always by the task's validation cross-entropy.
+        trains: Whether the parameter of a name is trained; `None` for all. What is frozen is asserted not to change, and a
+            module whose parameters are all frozen stays in evaluation mode.
         start: From the states of the earlier stages (name to state dict) to the tensors this stage starts from, by name;
-            `None` to start fresh or from the inherited weights.
+            `None` to start fresh. Weights that are inherited go before these.
         depends_on: The part of the configuration that matters here: configurations that agree in it share the stage's result.
+        inherits: Whether it takes the parent's weights where there is a parent; `None` for only if it has no `start`. A stage
+            that does not is shared by candidates of all parents.
+        prepare: Is shown all training subjects once, after the start weights are loaded and before the first epoch, without
+            gradients: sets buffers such as means, or fits a model that needs no epochs. With it a stage may train no parameter:
+            it is then validated once.
+        precompute: From the modalities of some subjects (name to tensor `(batch, ...)`) to tensors that are added to what the
+            model gets, each subject by itself: done once instead of in each epoch. Hashable, equal where it computes the same;
+            without these tensors the model must return the same.
+        observe: `(model, batch)` to the logits and to named tensors `(batch, ...)` whose means over the validation subjects are
+            kept for each epoch.
     """
 
     name: str
     plan: TrainingPlan
     model: Callable[[], nn.Module]
     depends_on: Configuration
-    loss: Callable[[nn.Module, Batch], torch.Tensor] = cross_entropy
+    loss: Callable[[nn.Module, Batch], torch.Tensor | Terms] = cross_entropy
     trains: Callable[[str], bool] | None = None
     start: Callable[[Mapping[str, State]], State] | None = None
+    inherits: bool | None = None
+    prepare: Callable[[nn.Module, Batch], None] | None = None
+    precompute: Callable[[Mapping[str, torch.Tensor]], Mapping[str, torch.Tensor]] | None = None
+    observe: Callable[[nn.Module, Batch], Observation] | None = None
+
+    @property
+    def takes_over(self) -> bool:
+        """Whether it takes the parent's weights where there is a parent."""
+        return self.start is None if self.inherits is None else self.inherits
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from nas_fusion.cohorts.drawing import SplitPlan, divide
 from nas_fusion.evaluation.batches import flipped_batch, shuffled, sizes
 from nas_fusion.evaluation.device import Placement
 from nas_fusion.evaluation.optimisation import build_optimiser, build_schedule
-from nas_fusion.evaluation.stage import Stage
+from nas_fusion.evaluation.stage import Stage, total
 from nas_fusion.evaluation.training import FoldData, freeze, parts
 
 _MOMENTUM = 0.5  # of the architecture's steps, as the first of the betas in arXiv 1806.09055, section 3.1
@@ -217,7 +217,7 @@ class _Training:
         summed = torch.zeros((), device=self.placement.device)
         for part, share in parts(batch, self.micro_batches):
             with self.placement.autocast():
-                loss = self.stage.loss(self.model, part) * share
+                loss = total(self.stage.loss(self.model, part)) * share
             torch.autograd.backward(loss)
             summed += loss.detach()
         if optimiser is self.architecture:

@@ -2,41 +2,25 @@
 
 from __future__ import annotations
 
-import math
-import threading
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import optuna
-import torch
 from optuna.trial import BaseTrial
 
 from nas_fusion import history
 from nas_fusion.cohorts import Cohort
-from nas_fusion.evaluation.bookkeeping import ensemble_cost, evaluation_of, lineage_cost, predictions_of, training_cost
-from nas_fusion.evaluation.cost import versions
+from nas_fusion.evaluation.bench import Bench
 from nas_fusion.evaluation.device import place
-from nas_fusion.evaluation.estimate import StepEstimate, measure_step
-from nas_fusion.evaluation.folds import FoldResult, FoldTrainer, check_folds
-from nas_fusion.evaluation.keys import FORMAT, digest_of_folds
-from nas_fusion.evaluation.prediction import predict_logits, probabilities_of
-from nas_fusion.evaluation.ranking import Ranker
-from nas_fusion.evaluation.recipes import Recipe, RecipeBook
-from nas_fusion.evaluation.reporting import OnEpoch, TrialWatch, Watch
+from nas_fusion.evaluation.reporting import OnEpoch
 from nas_fusion.evaluation.store import Store
-from nas_fusion.evaluation.supernet import SupernetPlan
-from nas_fusion.evaluation.training import evaluation_batch_size
-from nas_fusion.record import Evaluation, Predictions
-from nas_fusion.space import Configuration, SearchSpace, check_inherit
+from nas_fusion.record import Evaluation
+from nas_fusion.space import SearchSpace
 
 
-class EvaluationWorker:
-    """Trains configurations of a search space on a cohort; an Optuna objective: `study.optimize(worker)`.
+class EvaluationWorker(Bench):
+    """Trains configurations of search spaces on cohorts; an Optuna objective: `study.optimize(worker)`.
 
     Everything is trained on the training subjects of each fold and selected on its validation subjects; test subjects are left
     out when the worker is made. On the same device with the same seed it computes the same numbers, whichever process asks.
@@ -72,47 +56,38 @@ class EvaluationWorker:
         device: str = "auto",
         precision: str = "auto",
     ) -> None:
-        if seeds < 1:
-            raise ValueError(f"`seeds` must be at least 1, but got {seeds}.")
-        self.space, self.seeds = space, seeds
-        self.cohort = cohort.development()
-        assert self.cohort.splits is not None, "Should not reach."
-        check_folds(self.cohort)
-        self.store = store if isinstance(store, Store) else Store() if store is None else Store.open(store)
-        self.inherit = space.inherit if inherit is None else check_inherit(inherit)
-        self._placement = place(device, precision)
-        self._facts: dict[str, Any] = {
-            "format": FORMAT,
-            "seed": seed,
-            "fingerprint": cohort.fingerprint,
-            "split": digest_of_folds(self.cohort.splits),
-            "precision": self._placement.precision,
-        }
-        self._plan = dict(plan or {})
-        self._book = RecipeBook(
-            space, self.cohort.inputs, inherit=self.inherit, overrides=self._plan, facts=self._facts, seeds=seeds
-        )
-        self._trainer = FoldTrainer(self._book, self.cohort, self.store, self._placement)
-        self._lock = threading.RLock()
+        opened = store if isinstance(store, Store) else Store() if store is None else Store.open(store)
+        placement = place(device, precision)
+        super().__init__(space, cohort, opened, placement, plan=plan, inherit=inherit, seed=seed, seeds=seeds)
+        self._settings: dict[str, Any] = {"seed": seed, "seeds": seeds}
+        self._benches: list[Bench] = [self]
 
-    @property
-    def device(self) -> torch.device:
-        """Where it trains."""
-        return self._placement.device
+    def serve(
+        self, space: SearchSpace, cohort: Cohort, *, plan: Mapping[str, Any] | None = None, inherit: str | None = None
+    ) -> Bench:
+        """Serve another search space too, on the same device, with the same store and seeds, one training at a time.
 
-    def description(self) -> dict[str, Any]:
-        """Return what decides its numbers, and where it runs: JSON-compatible."""
-        return {
-            **self._facts,
-            "folds": len(self._trainer.folds),
-            "seeds": self.seeds,
-            "plan": {name: list(value) if isinstance(value, tuple) else value for name, value in self._plan.items()},
-            "inherit": self.inherit,
-            "device": self._placement.name,
-            "versions": versions(),
-        }
+        From then on the worker evaluates trials and configurations of either space: a trial's space is that of its study's
+        sampler, or that which the study names; a configuration's is the one that has its parameters.
 
-    # --- evaluations ---
+        Args:
+            space: Of another name than the spaces that are served already.
+            cohort: With its splits; that of another space or its own.
+            plan: Overrides fields of every stage's training plan.
+            inherit: `parent`, `baseline` or `none`; by default the space's.
+
+        Returns:
+            What the worker is for its first space: an objective, predictions, references, keys.
+
+        Raises:
+            ValueError: As the worker itself, or if a space of that name is served.
+        """
+        if any(bench.space.name == space.name for bench in self._benches):
+            raise ValueError(f"`space` must be one that is not served yet, but {space.name!r} is.")
+        bench = Bench(space, cohort, self.store, self._placement, plan=plan, inherit=inherit, **self._settings)
+        bench._lock = self._lock
+        self._benches.append(bench)
+        return bench
 
     def __call__(self, trial: BaseTrial, on_epoch: OnEpoch | None = None) -> float:
         """Evaluate what a trial asks for: an Optuna objective.
@@ -126,28 +101,10 @@ class EvaluationWorker:
 
         Raises:
             optuna.TrialPruned: If the study's pruner ends the trial.
+            ValueError: If several spaces are served and nothing tells whose trial it is.
         """
-        configuration = self.space.suggest(trial)
-        lineage = history.lineage_of(trial)
-        recipe = self._book.of(configuration, self._book.lineage(configuration) if lineage is None else lineage)
-        watch = TrialWatch(trial, len(self._trainer.folds), self.seeds, on_epoch)
-        try:
-            evaluation = self._evaluate(recipe, watch)
-            if not evaluation.trained:
-                watch.replay(evaluation)
-        except Exception:
-            if isinstance(trial, optuna.Trial):
-                history.write_spent(trial, watch.spent)
-            raise
-        if not isinstance(trial, optuna.Trial):
-            return evaluation.value
-        if not math.isfinite(evaluation.value):
-            history.mark_non_finite(trial, evaluation.value)
-            history.write_spent(trial, watch.spent)
-            return evaluation.value
-        history.write_evaluation(trial, evaluation)
-        self.store.attach(trial, evaluation.key)
-        return evaluation.value
+        bench = self._bench_of_trial(trial)
+        return super().__call__(trial, on_epoch) if bench is self else bench(trial, on_epoch)
 
     def evaluate(
         self,
@@ -156,183 +113,26 @@ class EvaluationWorker:
         lineage: Sequence[Mapping[str, str]] = (),
         on_epoch: OnEpoch | None = None,
     ) -> Evaluation:
-        """Return the evaluation of a configuration: from the store if its key is known, else trained.
+        """Return the evaluation of a configuration of any space that is served, see `Bench.evaluate`."""
+        for bench in self._benches[1:]:
+            if configuration.keys() == bench.space.parameters.keys() != self.space.parameters.keys():
+                return bench.evaluate(configuration, lineage=lineage, on_epoch=on_epoch)
+        return super().evaluate(configuration, lineage=lineage, on_epoch=on_epoch)
 
-        Args:
-            configuration: Of the space.
-            lineage: Configurations whose weights are inherited one after the other, the root first; those that the store does
-                not hold are trained first. Empty for a start from scratch.
-            on_epoch: Is told fold (from 0), epoch (from 1) and validation loss.
+    def _bench_of_trial(self, trial: BaseTrial) -> Bench:
+        if len(self._benches) == 1:
+            return self
+        name = _space_of(trial)
+        for bench in self._benches:
+            if bench.space.name == name:
+                return bench
+        served = ", ".join(bench.space.name for bench in self._benches)
+        raise ValueError(f"`trial` must be of a study that names one of the spaces {served}, but it names {name!r}.")
 
-        Returns:
-            The evaluation. Where no epoch had a finite loss its value is not a number, and it is not stored.
 
-        Raises:
-            ValueError: If something is no configuration of the space, or an ancestor's loss is not finite.
-        """
-        return self._evaluate(self._book.of(configuration, lineage), Watch(on_epoch))
-
-    def evaluate_reference(self, name: str, on_epoch: OnEpoch | None = None) -> Evaluation:
-        """Return the evaluation of one of the space's references; the members of an ensemble are trained where necessary.
-
-        Raises:
-            ValueError: If there is none of that name.
-        """
-        return self._evaluate(self._book.of_reference(name), Watch(on_epoch))
-
-    def key(self, configuration: Mapping[str, str], *, lineage: Sequence[Mapping[str, str]] = ()) -> str:
-        """Return the key of a configuration that inherits along a lineage."""
-        return self._book.of(configuration, lineage).key
-
-    def reference_key(self, name: str) -> str:
-        """Return the key of one of the space's references."""
-        return self._book.of_reference(name).key
-
-    def members(self, name: str) -> tuple[str, ...]:
-        """Return the keys of what a reference consists of: the members of an ensemble, else its own."""
-        recipe = self._book.of_reference(name)
-        return tuple(member.key for member in recipe.members) or (recipe.key,)
-
-    def lineage(self, configuration: Mapping[str, str]) -> tuple[Configuration, ...]:
-        """Return the lineage of a configuration that no sampler wrote one for."""
-        return self._book.lineage(configuration)
-
-    def rank(self, study: optuna.Study, *, plan: SupernetPlan | None = None, on_epoch: OnEpoch | None = None) -> dict[str, Any]:
-        """Train the space's supernet, unless the store or the study knows its ranking, and write the ranking on the study.
-
-        Any number of processes may do so: one trains, the others wait for it; if it dies, another takes over. Test subjects
-        play no part, and validation subjects only in the baseline whose weights the supernet starts from.
-
-        Args:
-            study: Whose `DifferentiableSampler` then evaluates the most probable configurations.
-            plan: How the supernet is trained; by default as the study's sampler asks for.
-            on_epoch: Is told fold, epoch and mean training loss.
-
-        Returns:
-            `configurations`, pairs of choices and probability, most probable first; `probabilities` of each choice; `cost`;
-            `key`; and `trained`, the keys of what was trained for it.
-
-        Raises:
-            TypeError: If the space has no supernet.
-            ValueError: If the study was ranked in another way, or the baseline's loss is not finite.
-            FloatingPointError: If the supernet's loss is not finite.
-        """
-        ranker = Ranker(self.space, self._book, self._trainer, self.store, self._evaluate)
-        return ranker.rank(study, plan or SupernetPlan.of(study.sampler), on_epoch)
-
-    def _evaluate(self, recipe: Recipe, watch: Watch) -> Evaluation:
-        with self._lock:
-            known = self.store.get(recipe.key)
-            if known is not None:
-                return known
-            if recipe.members:
-                return self._average(recipe, watch)
-            if recipe.parent is not None and not math.isfinite(self._evaluate(recipe.parent, Watch()).value):
-                raise ValueError(f"`lineage` must have finite losses, but that of {recipe.parent.configuration} is not.")
-            return self._train(recipe, watch)
-
-    def _train(self, recipe: Recipe, watch: Watch) -> Evaluation:
-        self._placement.reset_peak()
-        begin, results = time.perf_counter(), list[FoldResult]()
-        for fold, seed in self._trainings():
-            on_epoch = partial(watch.epoch, fold)
-            results.append(self._trainer.train(recipe, fold, seed, on_epoch=on_epoch, spend=watch.spend))
-            if not math.isfinite(results[-1].last.loss):
-                break
-            watch.training(fold, results[-1].last.loss)
-        cost = training_cost(recipe, results, self._trainer, self._placement)
-        cost |= lineage_cost(recipe, cost, self.store) | {"seconds": time.perf_counter() - begin}
-        losses = [result.last.loss for result in results]
-        if not math.isfinite(sum(losses)):
-            return Evaluation(
-                recipe.key, math.nan, tuple(losses), {}, cost, recipe.configuration, recipe.reference, recipe.lineage
-            )
-        predictions = predictions_of(self.cohort, self._trainer.folds, results, seeds=self.seeds)
-        of_fold = np.reshape(losses, (-1, self.seeds)).mean(axis=1).tolist()
-        evaluation = evaluation_of(recipe, predictions, of_fold, cost, self._placement)
-        evaluation = replace(
-            evaluation,
-            epochs=tuple(result.last.epoch for result in results),
-            curves=tuple(result.last.losses for result in results),
-        )
-        weights, details = [result.last.state for result in results], {"folds": [result.details() for result in results]}
-        return self.store.put(evaluation, weights, predictions, details=details)
-
-    def _trainings(self) -> list[tuple[int, int]]:
-        """Return the fold and the number of the training seed of each training, in their order."""
-        return [(fold, seed) for fold in range(len(self._trainer.folds)) for seed in range(self.seeds)]
-
-    def _average(self, recipe: Recipe, watch: Watch) -> Evaluation:
-        """Evaluate an ensemble: the mean of its members' probabilities, charged with all their trainings."""
-        begin = time.perf_counter()
-        parts = [self._evaluate(member, watch) for member in recipe.members]
-        if not all(math.isfinite(part.value) for part in parts):
-            return Evaluation(recipe.key, math.nan, (), {}, {}, reference=recipe.reference)
-        said = [self.store.predictions(part.key) for part in parts]
-        mean = np.mean([predictions.probabilities for predictions in said], axis=0)
-        predictions = replace(said[0], probabilities=mean)
-        cost = ensemble_cost(parts)
-        cost |= lineage_cost(recipe, cost, self.store)
-        cost["seconds"] = time.perf_counter() - begin if any(part.trained for part in parts) else 0.0
-        losses = [float(predictions.losses[predictions.fold == fold].mean()) for fold in range(len(self._trainer.folds))]
-        return self.store.put(evaluation_of(recipe, predictions, losses, cost, self._placement), (), predictions)
-
-    # --- predictions ---
-
-    def predict(self, keys: Sequence[str], cohort: Cohort) -> Predictions:
-        """Return what evaluated models say of any subjects, such as `cohort.subset(cohort.splits.test)`.
-
-        Args:
-            keys: Of evaluations in the store. The probabilities are averaged over the models of a key's folds and
-                training seeds, then over keys.
-            cohort: With the same modalities and classes as the worker's.
-
-        Returns:
-            One row a subject, all with fold 0.
-
-        Raises:
-            ValueError: If a key is not in the store or not of this worker's space and settings, or the cohort does not fit.
-        """
-        if not keys:
-            raise ValueError("`keys` must be at least one, but got none.")
-        if cohort.inputs != self.cohort.inputs:
-            raise ValueError(f"`cohort` must have inputs {self.cohort.inputs}, but got {cohort.inputs}.")
-        recipes = [self._recipe_of(key) for key in keys]
-        with self._lock, self._placement.repeatable(0):
-            resident = self._placement.resident(cohort)
-            probabilities = torch.stack([self._probabilities(recipe, resident) for recipe in recipes]).mean(dim=0)
-        fold = np.zeros(len(cohort), np.int64)
-        return Predictions(cohort.subjects, fold, cohort.labels.cpu().numpy(), probabilities.numpy())
-
-    def _recipe_of(self, key: str) -> Recipe:
-        known = self.store.get(key)
-        if known is None:
-            raise ValueError(f"`keys` must be in the store, but {key!r} is not.")
-        if known.reference is not None:
-            recipe = self._book.of_reference(known.reference)
-        else:
-            assert known.configuration is not None, "Should not reach."
-            recipe = self._book.of(known.configuration, known.lineage)
-        if recipe.key != key:
-            raise ValueError(f"`keys` must be of this worker's settings, but {key!r} is of others.")
-        return recipe
-
-    def _probabilities(self, recipe: Recipe, cohort: Cohort) -> torch.Tensor:
-        if recipe.members:
-            return torch.stack([self._probabilities(member, cohort) for member in recipe.members]).mean(dim=0)
-        stage, index, said = recipe.stages[-1], torch.arange(len(cohort)), []
-        for fold, seed in self._trainings():
-            model, _ = self._trainer.build(recipe, stage, {})
-            model.load_state_dict(self.store.weights(recipe.key, fold, seed))
-            model = self._placement.lay_out(model, cohort)
-            logits = predict_logits(model, cohort, index, self._placement, batch_size=evaluation_batch_size(stage))
-            said.append(probabilities_of(logits))
-        return torch.stack(said).mean(dim=0)
-
-    def estimate(self, configuration: Mapping[str, str]) -> StepEstimate:
-        """Return what an epoch of a configuration costs, from one measured step; nothing is kept of it."""
-        recipe = self._book.of(configuration)
-        stage = recipe.stages[-1]
-        with self._lock:
-            model, _ = self._trainer.build(recipe, stage, {})
-            return measure_step(stage, model, self._trainer.folds[0], self._placement)
+def _space_of(trial: BaseTrial) -> str | None:
+    """Return the name of the space that a trial is of, `None` if neither its study's sampler nor its study tells."""
+    if not isinstance(trial, optuna.Trial):
+        return None
+    space = getattr(trial.study.sampler, "space", None)
+    return space.name if isinstance(space, SearchSpace) else (history.description(trial.study) or {}).get("space")

@@ -78,7 +78,9 @@ def test_a_child_inherits_from_its_parents_training_on_the_same_fold_and_seed() 
     recipe = ours._book.of(FIRST, (OFF,))
     for number in range(4):
         fold, seed = divmod(number, 2)
-        model, taken = ours._trainer.build(recipe, recipe.stages[0], ours._trainer._inherited(recipe, fold, seed), seed)
+        model, taken = ours._trainer.build(
+            recipe, recipe.stages[0], ours._trainer.offered(recipe, recipe.stages[0], {}, (fold, seed)), seed
+        )
         data = ours._trainer.folds[fold]
         logits = predict_logits(model, data.cohort, data.validation, ours._placement)
         loss = cross_entropy_of(logits, data.cohort.labels[data.validation])
