@@ -10,21 +10,23 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LIGHT = ("plugins", "process", "turns", "configuration", "space", "record", "differences", "history")
+LIGHT = ("plugins", "process", "turns", "configuration", "words", "space", "record", "differences", "history", "resampling")
 LIGHT += ("samplers", "pruners", "analysis", "visualization")
 BELOW = {
     "plugins": set[str](),
     "configuration": set[str](),
-    "space": {"plugins", "configuration"},
+    "words": set[str](),
+    "space": {"plugins", "configuration", "words"},
     "record": {"space"},
     "process": set[str](),
     "turns": {"process"},
     "differences": set[str](),
+    "resampling": set[str](),
     "history": {"space", "record", "process", "differences"},
-    "samplers": {"plugins", "space", "record", "history"},
+    "samplers": {"plugins", "space", "record", "history", "resampling"},
     "pruners": {"history"},
-    "analysis": {"space", "record", "history"},
-    "visualization": {"space", "record", "history", "analysis"},
+    "analysis": {"words", "space", "record", "history", "resampling"},
+    "visualization": {"words", "space", "record", "history", "analysis"},
     "fusion": {"plugins"},
     "routing": {"plugins"},
     "cohorts": {"plugins"},

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from nas_fusion.resampling import corrected_error
 from nas_fusion.samplers.checks import is_finite
 
 RULES = ("best", "one_se", "paired")
@@ -120,14 +121,10 @@ def standard_error(losses: Sequence[float]) -> float:
 def paired_p_value(candidate: Sequence[float], incumbent: Sequence[float], *, tolerance: float = 0.0) -> float:
     """Return the one-sided p-value of the corrected resampled t-test that a candidate is better by more than a tolerance.
 
-    The losses of k folds are not independent, since their training sets overlap: the variance of the mean difference is
-    taken as (1/k + n_test/n_train) s² instead of s²/k, and t has k - 1 degrees of freedom. In k-fold cross-validation
-    n_test/n_train is 1/(k - 1). **That ratio is assumed here**, so the numbers must be those of the k folds of one
-    cross-validation. For k training seeds of one split, where nothing overlaps and no other subjects were drawn, the same
-    formula is only cautious, and its answer is about these subjects.
-
-    Source: Nadeau & Bengio, Inference for the Generalization Error, Machine Learning 52 (2003), section 3, "corrected
-    resampled t-test"; for k-fold cross-validation: Bouckaert & Frank, PAKDD 2004.
+    The losses of k folds are not independent, since their training sets overlap: see `corrected_error`. In k-fold
+    cross-validation n_test/n_train is 1/(k - 1). **That ratio is assumed here**, so the numbers must be those of the k folds
+    of one cross-validation. For k training seeds of one split, where nothing overlaps and no other subjects were drawn, the
+    same formula is only cautious, and its answer is about these subjects.
 
     Args:
         candidate: Losses `(k,)`, at least two.
@@ -149,7 +146,7 @@ def paired_p_value(candidate: Sequence[float], incumbent: Sequence[float], *, to
     rounding = _ROUNDING * max(float(np.max(np.abs([candidate, incumbent]))), tolerance)
     if deviation <= rounding:
         return 0.0 if gain > rounding else 1.0
-    return float(stdtr(n - 1, -gain / (deviation * math.sqrt(1 / n + 1 / (n - 1)))))
+    return float(stdtr(n - 1, -gain / corrected_error(gains, test_ratio=1 / (n - 1))))
 
 
 def _check_pairs(candidate: Sequence[float], incumbent: Sequence[float]) -> None:
