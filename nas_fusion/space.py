@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas_fusion import plugins
 from nas_fusion.configuration import Configuration as Configuration
+from nas_fusion.words import Words
 
 if TYPE_CHECKING:
     import optuna
@@ -53,6 +54,8 @@ class SearchSpace:
     name: str = "choices"
     cohort: str | None = None
     """Name of the cohort that the space is searched on where no data are named."""
+    words: Words = Words()
+    """How reports speak of what it searches."""
 
     def __init__(self, parameters: Mapping[str, Sequence[str]], *, inherit: str | None = None) -> None:
         if not parameters:

@@ -6,6 +6,7 @@ import shlex
 
 from nas_fusion.analysis.arms import Comparison
 
+_REPEATED = ("--set", "--cohort-set")
 _WORDS = ("nas-fusion", "python", "python3", "-m", "nas_fusion")
 
 
@@ -16,7 +17,8 @@ def next_command(comparison: Comparison, options: dict[str, str], *, verb: str |
 
     Args:
         comparison: Made by a command, or else by a program: then a command of the same space is returned.
-        options: Such as `{"--folds": "5"}`; they replace those of the same name.
+        options: Such as `{"--folds": "5"}`; they replace those of the same name, and an option of space or cohort
+            (`{"--set": "scope=full"}`) those of the same key.
         verb: `search` or `compare`, `None` for the same one.
     """
     words = shlex.split(comparison.command)
@@ -26,7 +28,7 @@ def next_command(comparison: Comparison, options: dict[str, str], *, verb: str |
         words[0] = verb
         words = _without(words, "--sampler" if verb == "compare" else "--samplers")
     for option, value in (options | _study(words, options)).items():
-        words = [*_without(words, option), option, value]
+        words = [*_without(words, option, value), option, value]
     return shlex.join(["nas-fusion", *words])
 
 
@@ -46,13 +48,15 @@ def _value(words: list[str], option: str) -> str | None:
     return None
 
 
-def _without(words: list[str], option: str) -> list[str]:
-    kept, skip = [], False
-    for word in words:
-        if skip:
-            skip = False
-        elif word == option:
-            skip = True
-        elif not word.startswith(f"{option}="):
-            kept.append(word)
+def _without(words: list[str], option: str, value: str = "") -> list[str]:
+    """Return words without an option and its value; of one that is repeated for every key, without that of the same key."""
+    key = f"{value.partition('=')[0]}=" if option in _REPEATED else ""
+    kept: list[str] = []
+    position = 0
+    while position < len(words):
+        word, length = words[position], 2 if words[position] == option else 1
+        said = words[position + 1] if length == 2 and position + 1 < len(words) else word.removeprefix(f"{option}=")
+        if not (length == 2 or word.startswith(f"{option}=")) or not said.startswith(key):
+            kept += words[position : position + length]
+        position += length
     return kept

@@ -11,12 +11,12 @@ from nas_fusion.analysis.diagnosis_of_search import how_far_from_optimum
 from nas_fusion.analysis.diagnosis_of_shortening import what_was_cut
 from nas_fusion.analysis.findings import Finding
 from nas_fusion.analysis.gain import NEGLIGIBLE, Gain, gain_of
-from nas_fusion.analysis.naming import chosen_in_words, in_words
+from nas_fusion.analysis.naming import chosen_in_words, count_of_configurations, in_words
 from nas_fusion.analysis.paired import PairedDifference, chance_of_acceptance, paired_difference
 
 
 def diagnose(comparison: Comparison) -> list[Finding]:
-    """Return what a reader should know of a comparison, the verdict first: does cross-modal fusion pay?
+    """Return what a reader should know of a comparison, the verdict first: does fusion (or what else the space offers) pay?
 
     The verdict is that of the first search. The failure signatures follow: late fusion wins, one modality is much noisier,
     losses beyond the provable floors, folds that disagree, what longer training brings by itself, what shortened a search and
@@ -50,16 +50,18 @@ def _verdict(comparison: Comparison, arm: Arm) -> Finding:
 
 
 def _fusion_pays(comparison: Comparison, arm: Arm, gain: Gain) -> Finding:
+    words = comparison.space.words
     chosen = chosen_in_words(comparison.space, arm)
     test = "" if gain.test is None else f"; on the untouched test subjects {_difference(gain.test)}"
     sentence = (
-        f"Cross-modal fusion pays: {arm.title} chose {chosen}, whose loss is lower than the baseline's "
+        f"{words.pays}: {arm.title} chose {chosen}, whose loss is lower than {words.baseline}'s "
         f"for the same validation subjects by {_difference(gain.validation)}{test}."
     )
     return Finding("fusion_pays", sentence, level="good")
 
 
 def _baseline_selected(comparison: Comparison, arm: Arm) -> Finding:
+    words = comparison.space.words
     others = [e for e in arm.evaluations if e.configuration not in (None, comparison.space.baseline)]
     best = min(others, key=lambda e: e.value, default=None)
     nearest = ""
@@ -69,62 +71,58 @@ def _baseline_selected(comparison: Comparison, arm: Arm) -> Finding:
         if best.value < arm.value:
             rank, end = "best", ": lower, but not by enough for the search's rule of acceptance"
         nearest = (
-            f" The {rank} of {len(others)} candidates, {name}, has {best.value:.3f} nats, the baseline {arm.value:.3f}{end}."
+            f" The {rank} of {len(others)} candidates, {name}, has {best.value:.3f} nats, "
+            f"{words.baseline} {arm.value:.3f}{end}."
         )
     return Finding(
         "baseline_selected",
-        f"Fusion brings nothing here: {arm.title} kept the baseline, where only the logits meet.{nearest}",
-        (
-            "the modalities suffice side by side: there is no interaction between them that the label depends on",
-            "the fusion module is badly tuned or of the wrong kind",
-            "training was too short for a new module to earn its place",
-        ),
-        next_command(comparison, {"--module": "mmtm,concat_conv"}),
+        f"{words.brings_nothing}: {arm.title} kept {words.baseline}, {words.baseline_is}.{nearest}",
+        words.baseline_causes,
+        next_command(comparison, dict(words.wider)),
     )
 
 
 def _brings_nothing(comparison: Comparison, arm: Arm, gain: Gain) -> Finding:
-    chosen = chosen_in_words(comparison.space, arm)
+    words, chosen = comparison.space.words, chosen_in_words(comparison.space, arm)
     m = len(comparison.space.forward_moves(comparison.space.baseline))
     test = "" if gain.test is None else f", on the test subjects {_difference(gain.test)}"
     small = "negligible" if gain.validation.low > 0 else "within what chance gives"
     sentence = (
-        f"Fusion brings nothing here: {arm.title} accepted {chosen}, but its lead over the baseline on the same "
+        f"{words.brings_nothing}: {arm.title} accepted {chosen}, but its lead over {words.baseline} on the same "
         f"validation subjects is {small}: {_difference(gain.validation)}{test}. The best of {m} equally useless "
-        f"candidates beats their parent in {m} of {m + 1} searches ({100 * chance_of_acceptance(m):.0f} %). Keep the baseline."
+        f"candidates beats their parent in {m} of {m + 1} searches ({100 * chance_of_acceptance(m):.0f} %). {words.keep}"
     )
     return Finding(
         "improvement_within_spread",
         sentence,
         (
-            f"a module was accepted by chance: the best of {gain.candidates} candidates flatters",
-            "a candidate has trained longer than its parent, from whose weights it started",
-            "too few validation subjects to see a small effect",
+            f"a {words.choice} was accepted by chance: the best of {gain.candidates} candidates flatters",
+            *words.chance_causes,
         ),
-        next_command(comparison, {"--folds": "5"} if _folds(arm) == 1 else {"--seed": "1"}),
+        next_command(comparison, _more_certain(comparison, arm)),
     )
 
 
 def _not_confirmed_on_test(comparison: Comparison, arm: Arm, gain: Gain) -> Finding:
-    chosen = chosen_in_words(comparison.space, arm)
+    words, chosen = comparison.space.words, chosen_in_words(comparison.space, arm)
     assert gain.test is not None
     sentence = (
-        f"Fusion is not proven here: {arm.title} chose {chosen} for a lead over the baseline of "
+        f"{words.unproven}: {arm.title} chose {chosen} for a lead over {words.baseline} of "
         f"{_difference(gain.validation)} on validation, but on the test subjects it is {_difference(gain.test)}."
     )
     return Finding(
         "not_confirmed_on_test",
         sentence,
         ("the choice fits the validation subjects and not others", "too few subjects", "test subjects differ from the others"),
-        next_command(comparison, {"--folds": "5"} if _folds(arm) == 1 else {"--seed": "1"}),
+        next_command(comparison, _more_certain(comparison, arm)),
     )
 
 
 def _not_judged(comparison: Comparison, arm: Arm) -> Finding:
-    chosen = chosen_in_words(comparison.space, arm)
+    words, chosen = comparison.space.words, chosen_in_words(comparison.space, arm)
     sentence = (
-        f"{arm.title} chose {chosen} with a validation loss of {arm.value:.3f} nats; the baseline's predictions "
-        "are not at hand, so whether fusion pays cannot be said."
+        f"{arm.title} chose {chosen} with a validation loss of {arm.value:.3f} nats; {words.baseline}'s predictions "
+        f"are not at hand, so {words.whether}."
     )
     return Finding("not_judged", sentence, command=next_command(comparison, {}, verb="compare"), level="note")
 
@@ -142,21 +140,17 @@ def _against_late_fusion(comparison: Comparison, arm: Arm) -> list[Finding]:
         f"{who}: separately trained networks, their probabilities averaged, reach {late.value:.3f} nats, "
         f"{chosen} {arm.value:.3f}; the difference for the same subjects is {_difference(lead)}."
     )
-    causes = (
-        "there is no useful interaction between the modalities at these depths",
-        "joint training lets one stream learn and the others rest",
-        "the fused network is larger and overfits",
-    )
-    return [Finding("late_fusion_wins", sentence, causes, next_command(comparison, {"--module": "concat_conv"}))]
+    words = comparison.space.words
+    return [Finding("late_fusion_wins", sentence, words.late_fusion_causes, next_command(comparison, dict(words.other)))]
 
 
 def _what_is_not_known(comparison: Comparison) -> list[Finding]:
     if any(arm.name == "late_fusion" for arm in comparison.arms):
         return []
     landscape = comparison.landscape
-    unknown = ["late fusion", "single modalities"]
+    unknown = list(comparison.space.words.not_compared)
     if landscape is None or not landscape.complete:
-        unknown.append(f"how far the search is from the best of all {comparison.space.size} configurations")
+        unknown.append(f"how far the search is from the best of all {count_of_configurations(comparison.space)} configurations")
     sentence = f"Nothing is said here of {', of '.join(unknown[:-1])}, or of {unknown[-1]}: a comparison trains them too."
     return [Finding("not_compared", sentence, command=next_command(comparison, {}, verb="compare"), level="note")]
 
@@ -168,5 +162,6 @@ def _difference(difference: PairedDifference) -> str:
     )
 
 
-def _folds(arm: Arm) -> int:
-    return len(set(arm.validation.fold.tolist()))
+def _more_certain(comparison: Comparison, arm: Arm) -> dict[str, str]:
+    folds = len(set(arm.validation.fold.tolist()))
+    return {"--folds": "5"} if folds == 1 else dict(comparison.space.words.certainty)

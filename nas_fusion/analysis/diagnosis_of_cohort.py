@@ -14,6 +14,7 @@ from nas_fusion.analysis.gain import gain_of
 from nas_fusion.analysis.naming import chosen_in_words
 from nas_fusion.analysis.paired import paired_difference
 from nas_fusion.record import Predictions
+from nas_fusion.words import Words
 
 ALONE = "alone:"
 
@@ -32,7 +33,7 @@ def above_or_below_floors(comparison: Comparison, arm: Arm) -> list[Finding]:
         found.append(_too_good(comparison, floors["joint"], high, where))
     baseline = comparison.baseline
     if "joint" in floors and baseline is not None and mean_interval(baseline.validation)[0] <= floors["joint"]:
-        found.append(_nothing_left(floors["joint"], baseline))
+        found.append(_nothing_left(comparison.space.words, floors["joint"], baseline))
     return found
 
 
@@ -65,7 +66,7 @@ def noisy_modality(comparison: Comparison, arm: Arm) -> list[Finding]:
     sentence = f"One modality is much noisier: {seen}."
     causes = (
         f"{worst} does not hold what the label depends on, or its preprocessing lost it",
-        "the module's gate passes the noise of one stream on to the others",
+        comparison.space.words.noise_cause,
         f"the network for {worst} did not train long enough",
     )
     return [Finding("noisy_modality", sentence, causes, _without_modality(comparison, worst))]
@@ -92,9 +93,9 @@ def _too_good(comparison: Comparison, floor: float, high: float, where: str) -> 
     return Finding("below_joint_floor", sentence, causes, next_command(comparison, {"--seed": "1"}))
 
 
-def _nothing_left(floor: float, baseline: Arm) -> Finding:
+def _nothing_left(words: Words, floor: float, baseline: Arm) -> Finding:
     sentence = (
-        f"Nothing is left to gain: the baseline's validation loss, {baseline.value:.3f} nats, cannot be told from the best "
+        f"Nothing is left to gain: {words.baseline}'s validation loss, {baseline.value:.3f} nats, cannot be told from the best "
         f"that any model can be expected to reach ({floor:.3f})."
     )
     return Finding("baseline_at_joint_floor", sentence, level="note")
@@ -102,7 +103,8 @@ def _nothing_left(floor: float, baseline: Arm) -> Finding:
 
 def _without_modality(comparison: Comparison, modality: str) -> str:
     others = [name for name in comparison.cohort.get("modalities", ()) if name != modality]
-    return next_command(comparison, {"--modalities": ",".join(others)} if len(others) > 1 else {"--module": "concat_conv"})
+    other = dict(comparison.space.words.other)
+    return next_command(comparison, {"--modalities": ",".join(others)} if len(others) > 1 else other)
 
 
 def _entropy(predictions: Predictions) -> float:

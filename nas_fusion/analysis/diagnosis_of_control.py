@@ -21,9 +21,10 @@ def longer_training(comparison: Comparison, arm: Arm) -> list[Finding]:
     best, space = min(rivals, key=lambda e: e.value), comparison.space
     trained_on, moved = in_words(space, control.configuration or {}), in_words(space, best.configuration or {})
     sentence = (
-        f"Training {trained_on} on without a new module changed its loss by {control.value - before.value:+.3f} nats "
-        f"({before.value:.3f} to {control.value:.3f}); the best move beside it, {moved}, "
-        f"changed it by {best.value - before.value:+.3f}, of which {best.value - control.value:+.3f} is not longer training."
+        f"Training {trained_on} on without a new {space.words.choice} changed its loss by "
+        f"{control.value - before.value:+.3f} nats ({before.value:.3f} to {control.value:.3f}); the best move beside it, "
+        f"{moved}, changed it by {best.value - before.value:+.3f}, of which "
+        f"{best.value - control.value:+.3f} is not longer training."
     )
     return [Finding("control", sentence, level="note")]
 

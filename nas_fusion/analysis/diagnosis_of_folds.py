@@ -40,7 +40,7 @@ def _choice_differs(comparison: Comparison, arm: Arm, folds: int) -> list[Findin
     causes = (
         "several configurations are about equally good",
         "each fold's validation part is small, so its losses vary",
-        "the best timing of fusion differs between subgroups and does not generalise",
+        comparison.space.words.folds_cause,
     )
     return [Finding("choice_differs_between_folds", sentence, causes, next_command(comparison, {"--folds": str(2 * folds)}))]
 
@@ -65,7 +65,7 @@ def _gain_differs(comparison: Comparison, arm: Arm) -> list[Finding]:
         return []
     each, name = ", ".join(f"{gain:.3f}" for gain in gains), chosen_in_words(comparison.space, arm)
     sentence = (
-        f"The performance differs between folds: {name} beats the baseline by {each} nats "
+        f"The performance differs between folds: {name} beats {comparison.space.words.baseline} by {each} nats "
         f"in the {len(gains)} folds, {gains.mean():.3f} ± {error:.3f} on average."
     )
     causes = (

@@ -7,13 +7,12 @@ from nas_fusion.analysis.arms import Arm, Comparison
 from nas_fusion.analysis.findings import Finding
 from nas_fusion.analysis.gain import NEGLIGIBLE
 from nas_fusion.analysis.landscape import Landscape
-from nas_fusion.analysis.naming import chosen_in_words, in_words
+from nas_fusion.analysis.naming import chosen_in_words, count_of_configurations, in_words
 from nas_fusion.analysis.paired import paired_difference
 from nas_fusion.analysis.regret import Shortfall, shortfall
 from nas_fusion.analysis.ways_out import WayOut, is_trapped, ways_out
 
 _SMALL = 64  # configurations: so many are quickly evaluated all
-_LOCAL = "some points are worth little alone and much together, so no single step leads there"
 _MISLED = "inherited weights favour what the path has trained longest"
 
 
@@ -116,7 +115,7 @@ def _causes(comparison: Comparison, arm: Arm, landscape: Landscape) -> tuple[str
     if any(escape.finds and escape.sampler == arm.name and not escape.options for escape in comparison.escapes):
         return ("its own losses misled it: replayed on the landscape, the same search finds the optimum", _MISLED, failed)
     if not better:
-        return (_LOCAL, _MISLED, failed)
+        return (space.words.local_cause, _MISLED, failed)
     if better & {e.configuration for e in arm.evaluations}:
         return ("its own losses misled it: on the landscape a single step leads further", _MISLED, failed)
     return ("a single step would have led further, but the search did not try it", failed)
@@ -143,14 +142,14 @@ def _outdone(comparison: Comparison, arm: Arm) -> list[Finding]:
     if lead.mean <= max(NEGLIGIBLE, 2 * lead.standard_error):
         return []
     space = comparison.space
-    size = sum(1 for _ in space.configurations()) if space.is_constrained else space.size
+    size = count_of_configurations(space)
     sentence = (
         f"{arm.title} missed something: it stopped at {chosen_in_words(space, arm)} ({arm.value:.3f} nats), but {better.title} "
         f"found {chosen_in_words(space, better)} ({better.value:.3f}) with {better.n_evaluations} evaluations against "
         f"{arm.n_evaluations}, a loss lower by {lead.mean:.3f} ± {lead.standard_error:.3f} nats for the same validation "
         f"subjects. How far either is from the best of all {size} configurations is not known."
     )
-    causes = (_LOCAL, "the weights that the better one inherited have been trained for longer")
+    causes = (space.words.local_cause, "the weights that the better one inherited have been trained for longer")
     names = [other.name for other in comparison.searches]
     missing = [name for name in (("exhaustive",) if size <= _SMALL else ("floating", "surrogate")) if name not in names]
     command = next_command(comparison, {"--samplers": ",".join([*names, *missing])}, verb="compare")

@@ -36,7 +36,10 @@ def _not_finite(comparison: Comparison, arm: Arm) -> list[Finding]:
         return []
     each = "; ".join(f"trial {u.trial}, {in_words(comparison.space, u.configuration)}" for u in found)
     sentence = f"{arm.title} met {len(found)} without a finite loss, which count as not better ({each})."
-    causes = ("the learning rate is too high for a new module", "values of the data are far outside of the usual range")
+    causes = (
+        f"the learning rate is too high for a new {comparison.space.words.choice}",
+        "values of the data are far outside of the usual range",
+    )
     return [Finding("not_finite", sentence, causes, next_command(comparison, {"--seed": "1"}))]
 
 

@@ -40,8 +40,11 @@ def search_in_words(sampler: str, options: Mapping[str, object]) -> str:
 
 
 def points(space: SearchSpace, configuration: Mapping[str, str]) -> str:
-    """Return what is active in words: `layer1 + layer3`, with the choices where there are several, `none` for the baseline."""
-    return " + ".join(_point(space, p, p, choice) for p, choice in space.active(configuration).items()) or "none"
+    """Return what is active in words: `layer1 + layer3`, with the choices where there are several, `none` for the baseline.
+
+    A space's words may have it otherwise: see `Words.names_choices` and `Words.none`.
+    """
+    return " + ".join(named(space, p, choice) for p, choice in space.active(configuration).items()) or space.words.none
 
 
 def short_points(space: SearchSpace, configuration: Mapping[str, str]) -> str:
@@ -51,8 +54,10 @@ def short_points(space: SearchSpace, configuration: Mapping[str, str]) -> str:
     together: `1+3–8`.
     """
     shared = 0 if len(space.parameters) == 1 else len(list(takewhile(_equal, zip(*space.parameters, strict=False))))
-    names, short = {p: p[shared:] or p for p in space.parameters}, short_choices(space)
-    active = {p: names[p] + (short[c] if len(space.parameters[p]) > 2 else "") for p, c in space.active(configuration).items()}
+    names, short = {p: space.words.short.get(p, p[shared:] or p) for p in space.parameters}, short_choices(space)
+    between = ":" if space.words.names_choices else ""
+    chosen = space.active(configuration).items()
+    active = {p: names[p] + (between + short[c] if len(space.parameters[p]) > 2 else "") for p, c in chosen}
     text = "+".join(active.values()) or "A₀"
     if len(text) <= _LONG or any(len(choices) > 2 for choices in space.parameters.values()):
         return text
@@ -74,8 +79,8 @@ def _beginning(word: str, others: list[str]) -> str:
 
 
 def in_words(space: SearchSpace, configuration: Mapping[str, str]) -> str:
-    """Return the same as `points` for use in a sentence: `the baseline` where nothing is active."""
-    return points(space, configuration) if space.active(configuration) else "the baseline"
+    """Return the same as `points` for use in a sentence: the baseline's name where nothing is active."""
+    return points(space, configuration) if space.active(configuration) else space.words.baseline
 
 
 def chosen_in_words(space: SearchSpace, arm: Arm) -> str:
@@ -88,8 +93,15 @@ def chosen_points(space: SearchSpace, arm: Arm) -> str:
     return "" if arm.best is None else points(space, arm.best)
 
 
-def _point(space: SearchSpace, parameter: str, name: str, choice: str) -> str:
-    return name if len(space.parameters[parameter]) == 2 else f"{name}:{choice}"
+def named(space: SearchSpace, parameter: str, choice: str) -> str:
+    """Return what a parameter is called that is on, with its choice where there are several: `layer1`, `layer1:mmtm`."""
+    alone = len(space.parameters[parameter]) == 2 and not space.words.names_choices
+    return parameter if alone else f"{parameter}:{choice}"
+
+
+def count_of_configurations(space: SearchSpace) -> int:
+    """Return how many canonical configurations a space has; where they are not worth counting, at most how many."""
+    return space.n_configurations or space.size
 
 
 def _equal(letters: tuple[str, ...]) -> bool:

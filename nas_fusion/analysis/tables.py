@@ -14,11 +14,11 @@ from nas_fusion.analysis.naming import chosen_points, search_in_words
 from nas_fusion.analysis.regret import regret_error
 from nas_fusion.analysis.scores import SCORES
 from nas_fusion.record import Predictions
+from nas_fusion.words import Words
 
 KINDS = ("search", "baseline", "reference")
 _TITLES = {
     "title": "Arm",
-    "points": "Chosen points",
     "validation_loss": "Validation loss",
     "landscape_loss": "On the landscape",
     "regret": "Regret",
@@ -64,10 +64,16 @@ def kind_of(comparison: Comparison, arm: Arm) -> str:
     return "baseline" if arm.best == comparison.space.baseline else "reference"
 
 
-def search_columns(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the part of a comparison table that tells what was chosen and what it cost, as text ready to be shown."""
-    names = [name for name in _TITLES if name in ("title", "points") or table[name].notna().any()]
-    shown = {_TITLES[name]: [cell(name, value) for value in table[name]] for name in names}
+def search_columns(table: pd.DataFrame, words: Words | None = None) -> pd.DataFrame:
+    """Return the part of a comparison table that tells what was chosen and what it cost, as text ready to be shown.
+
+    Args:
+        table: See `comparison_table`.
+        words: Of the space; by default those of fusion points.
+    """
+    titles = {"title": _TITLES["title"], "points": (words or Words()).chosen} | _TITLES
+    names = [name for name in titles if name in ("title", "points") or table[name].notna().any()]
+    shown = {titles[name]: [cell(name, value) for value in table[name]] for name in names}
     shown["Arm"] = _titles(table)
     if table["validation_error"].notna().any():
         errors = [cell("loss", error) for error in table["validation_error"]]
@@ -118,12 +124,13 @@ def replay_columns(comparison: Comparison) -> pd.DataFrame:
 def plain_table(comparison: Comparison) -> str:
     """Return the comparison as plain text of any width, nothing cut: choice and cost, then the test subjects' scores."""
     table = comparison_table(comparison)
-    parts = [_plain(search_columns(table))]
+    words = comparison.space.words
+    parts = [_plain(search_columns(table, words), words.chosen)]
     if table["test_loss"].notna().any():
         parts += [
             "",
             f"Test subjects ({int(_subjects(comparison))}), with 95 % bootstrap intervals",
-            _plain(test_columns(table)),
+            _plain(test_columns(table), words.chosen),
         ]
     return "\n".join(parts)
 
@@ -198,11 +205,11 @@ def _subjects(comparison: Comparison) -> int:
     return max(len(set(arm.test.subjects)) for arm in comparison.arms if arm.test is not None)
 
 
-def _plain(table: pd.DataFrame) -> str:
+def _plain(table: pd.DataFrame, chosen: str) -> str:
     """Columns of text, words to the left and numbers to the right, two spaces between."""
     columns = [[name, *table[name]] for name in table.columns]
     widths = [max(map(len, column)) for column in columns]
-    words = ("Arm", "Chosen points")
+    words = ("Arm", chosen)
     aligned = [
         [text.ljust(width) if column[0] in words else text.rjust(width) for text in column]
         for column, width in zip(columns, widths, strict=True)

@@ -9,6 +9,7 @@ from nas_fusion.cli.output import print_cohort, print_json, print_table
 
 if TYPE_CHECKING:
     from nas_fusion.cli.request import Request
+    from nas_fusion.space import Configuration, SearchSpace
 
 
 def dry_run(request: Request, samplers: Sequence[str], *, as_json: bool) -> None:
@@ -27,7 +28,7 @@ def _cost(request: Request, samplers: Sequence[str]) -> dict[str, Any]:
 
     laboratory = request.laboratory
     space = laboratory.space
-    largest = max(space.configurations(), key=lambda c: (len(space.active(c)), space.index(c)))
+    largest = _largest(space)
     step = laboratory.worker.estimate(largest)
     trainings = _most_trainings(request, samplers)
     epochs = laboratory.epochs(largest)
@@ -49,6 +50,16 @@ def _cost(request: Request, samplers: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def _largest(space: SearchSpace) -> Configuration:
+    """Return the configuration with the most active parameters, or in a space that is too large to list, one of them."""
+    if space.n_configurations is not None:
+        return max(space.configurations(), key=lambda c: (len(space.active(c)), space.index(c)))
+    found = space.baseline
+    while moves := space.forward_moves(found):
+        found = moves[-1]
+    return found
+
+
 def _most_trainings(request: Request, samplers: Sequence[str]) -> int:
     """Return how many models are trained at most: of every search, and for a comparison of the references too."""
     from nas_fusion.study.budget import max_evaluations
@@ -57,7 +68,7 @@ def _most_trainings(request: Request, samplers: Sequence[str]) -> int:
     space, specs = laboratory.space, [request.specs[sampler] for sampler in samplers]
     searched = sum(max_evaluations(spec, laboratory.sampler(spec), space) for spec in specs)
     if laboratory.spec.inherit != "parent":  # a configuration has one training, whoever asks for it
-        searched = min(searched, space.size)
+        searched = min(searched, space.n_configurations or space.size)
     if len(samplers) == 1:
         return searched
     references = space.references(laboratory.cohort.inputs).values()

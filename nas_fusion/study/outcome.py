@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nas_fusion import history
 from nas_fusion.analysis import BASELINE, Arm, Comparison, Escape, Landscape, Unfinished, search_title
+from nas_fusion.analysis.naming import count_of_configurations
 from nas_fusion.analysis.ways_out import is_trapped
 from nas_fusion.samplers import state_of
 from nas_fusion.study.budget import outlook
@@ -218,7 +219,7 @@ def _baseline(laboratory: Laboratory) -> Iterator[Arm]:
     if evaluation is not None:
         arm = Arm(
             name=BASELINE,
-            title="A_0: no fusion before the logits",
+            title=space.words.baseline_title,
             value=evaluation.value,
             validation=_predictions(laboratory, evaluation),
             evaluations=(evaluation,),
@@ -234,10 +235,11 @@ def _with_test(arm: Arm, laboratory: Laboratory) -> Arm:
 
 def _landscape(searches: Sequence[_Search], laboratory: Laboratory) -> Landscape | None:
     """Return every configuration's loss by one rule, if an arm evaluated all of them."""
-    wanted = set(laboratory.space.configurations())
     for search in searches:
+        if search.arm.name != AUDITOR:
+            continue
         losses = {e.configuration: e.losses for e in search.arm.evaluations if e.configuration is not None}
-        if search.arm.name == AUDITOR and losses.keys() >= wanted:
+        if all(configuration in losses for configuration in laboratory.space.configurations()):
             return Landscape(losses, laboratory.space)
     return None
 
@@ -255,9 +257,7 @@ def _on_landscape(arm: Arm, landscape: Landscape | None, laboratory: Laboratory)
     best = arm.best
     if best is None:
         return arm
-    space = laboratory.space
-    size = sum(1 for _ in space.configurations()) if space.is_constrained else space.size
-    arm = replace(arm, share_of_exhaustive=arm.n_evaluations / size)
+    arm = replace(arm, share_of_exhaustive=arm.n_evaluations / count_of_configurations(laboratory.space))
     if landscape is None:
         return arm
     return replace(arm, landscape_value=landscape.losses[best], regret=landscape.regret(best))

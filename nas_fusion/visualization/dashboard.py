@@ -67,7 +67,9 @@ def _fit_lattice(figure: go.Figure) -> None:
 def note(comparison: Comparison) -> str:
     """Return diagnosis and tables as Markdown."""
     table = comparison_table(comparison)
-    parts = ["## Does fusion pay?", findings_markdown(diagnose(comparison)), "## Comparison", _markdown(search_columns(table))]
+    words = comparison.space.words
+    shown = _markdown(search_columns(table, words))
+    parts = [f"## {words.question}", findings_markdown(diagnose(comparison)), "## Comparison", shown]
     tested = test_columns(table)
     if len(tested):
         parts += ["## Test subjects", _markdown(tested)]

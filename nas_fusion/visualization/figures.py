@@ -34,7 +34,7 @@ def all_figures(comparison: Comparison) -> list[NamedFigure]:
     """
     if not comparison.searches:
         raise ValueError(f"`comparison` must hold a search, but got {[arm.name for arm in comparison.arms]}.")
-    figures = []
+    words, figures = comparison.space.words, []
     if len(comparison.arms) > 1:
         figures.append(NamedFigure("arms", "Arms compared", _arms_caption(comparison), arms_figure(comparison)))
     figures.append(
@@ -48,7 +48,7 @@ def all_figures(comparison: Comparison) -> list[NamedFigure]:
     figures.append(NamedFigure("regret", "Regret against cost", regret_caption(comparison), regret_figure(comparison)))
     if comparison.landscape is not None and comparison.landscape.complete:
         figure = importance_figure(comparison)
-        figures.append(NamedFigure("importance", "What points are worth", importance_caption(comparison), figure))
+        figures.append(NamedFigure("importance", f"What {words.parameters} are worth", importance_caption(comparison), figure))
     figures.append(
         NamedFigure(
             "losses",
@@ -77,7 +77,8 @@ def _spread(comparison: Comparison) -> list[NamedFigure]:
         return []
     caption = (
         "There is one fold, so the spread is that over subjects: by how much each validation subject's loss is lower than with "
-        "the baseline A₀ (right is better), and the mean with its 95 % interval. Where that holds zero, there is no gain."
+        f"{comparison.space.words.baseline} A₀ (right is better), and the mean with its 95 % interval. Where that holds zero, "
+        "there is no gain."
     )
     return [NamedFigure("folds", "Spread over subjects", caption, folds_figure(comparison))]
 

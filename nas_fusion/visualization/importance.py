@@ -1,4 +1,4 @@
-"""What each fusion point is worth, and what two are worth together: Shapley values as bars, interactions as a map."""
+"""What each parameter is worth, and what two are worth together: Shapley values as bars, interactions as a map."""
 
 from __future__ import annotations
 
@@ -58,15 +58,17 @@ def importance_caption(comparison: Comparison) -> str:
     worth = worth_of_points(comparison)
     if worth is None:
         return ""
+    words = comparison.space.words
     several = ", ".join(f"{p} means {c}" for p, c in worth.on.items() if len(comparison.space.parameters[p]) > 2)
     text = (
-        "Left: by how many nats a point lowers the loss, averaged over all orders in which points can be switched on "
-        "(positive: it helps); the values sum to what all points on bring over the baseline, "
-        f"{worth.gain:.3f} nats. Right: what two points bring together beyond what they bring one by one, averaged over what "
-        "else is on; blue (positive) is synergy, orange (negative) redundancy. "
+        f"Left: by how many nats a {words.parameter} lowers the loss, averaged over all orders in which {words.parameters} "
+        f"can be switched on (positive: it helps); the values sum to what all {words.parameters} on bring over "
+        f"{words.baseline}, {worth.gain:.3f} nats. "
+        f"Right: what two {words.parameters} bring together beyond what they bring one by one, "
+        "averaged over what else is on; blue (positive) is synergy, orange (negative) redundancy. "
     )
     errors = "Whiskers are standard errors over folds or seeds. " if worth.errors else ""
-    chosen = f"Of several modules: {several}. " if several else ""
+    chosen = f"Of several {words.choices}: {several}. " if several else ""
     return text + errors + chosen + importance_in_words(comparison.space, worth)
 
 

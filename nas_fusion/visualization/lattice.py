@@ -44,7 +44,7 @@ def lattice_figure(comparison: Comparison) -> go.Figure:
     _label(figure, info)
     layers = max(round(node.x) for node in info.nodes)
     figure.update_xaxes(
-        title="active fusion points", tickvals=list(range(layers + 1)), showgrid=False, range=[-0.5, layers + 0.5]
+        title=comparison.space.words.active, tickvals=list(range(layers + 1)), showgrid=False, range=[-0.5, layers + 0.5]
     )
     heights, unit = [node.y for node in info.nodes], _unit(info)
     return figure.update_yaxes(visible=False, range=[min(heights) - _BELOW / unit, max(heights) + _ABOVE / unit])
@@ -52,16 +52,16 @@ def lattice_figure(comparison: Comparison) -> go.Figure:
 
 def lattice_caption(comparison: Comparison) -> str:
     """Return what the lattice shows, in words."""
-    info = lattice_info(comparison)
+    info, words = lattice_info(comparison), comparison.space.words
     text = (
-        "Every dot is a configuration, darker where its validation loss is lower; the baseline A₀ is at the left, and each "
-        "column has one active point more. A search's symbol stands above what it evaluated, filled where it accepted it; thin "
-        "lines lead from a parent to what was tried from it, thick ones with an arrow along what was accepted, dotted where "
-        "several points changed at once. The legend shows and hides searches."
+        f"Every dot is a configuration, darker where its validation loss is lower; {words.baseline} A₀ is at the left, and "
+        f"each column has one active {words.parameter} more. A search's symbol stands above what it evaluated, filled where it "
+        "accepted it; thin lines lead from a parent to what was tried from it, thick ones with an arrow along what was "
+        f"accepted, dotted where several {words.parameters} changed at once. The legend shows and hides searches."
     )
     abbreviated = ", ".join(f"{short} {choice}" for choice, short in short_choices(comparison.space).items())
     if abbreviated:
-        text += f" Modules are shortened: {abbreviated}."
+        text += f" {words.choices.capitalize()} are shortened: {abbreviated}."
     if info.everything:
         text += " A search that evaluated everything is marked where it accepted only."
     if info.left_out:

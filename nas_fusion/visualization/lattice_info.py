@@ -11,7 +11,7 @@ from itertools import pairwise
 import networkx as nx
 
 from nas_fusion.analysis.arms import Arm, Comparison
-from nas_fusion.analysis.naming import points, short_points
+from nas_fusion.analysis.naming import count_of_configurations, points, short_points
 from nas_fusion.space import Configuration, SearchSpace
 
 MOST = 100  # in larger spaces only what was evaluated is drawn
@@ -79,7 +79,7 @@ def lattice_info(comparison: Comparison) -> LatticeInfo:
     evaluated everything has seen, unless there is no other search.
     """
     space, landscape = comparison.space, comparison.landscape
-    total = sum(1 for _ in space.configurations()) if space.is_constrained else space.size
+    total = count_of_configurations(space)
     everything = frozenset(arm.name for arm in comparison.searches if len(_tried(arm)) == total)
     optimum = landscape.optimum if landscape is not None and landscape.complete else None
     ordered = sorted(_shown(comparison, everything, total), key=space.index)
