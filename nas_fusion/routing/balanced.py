@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from nas_fusion.routing.router import Router, Routing
-from nas_fusion.routing.selection import check_k, counts, kept
+from nas_fusion.routing.selection import check_k, linear, rescaled, select
 
 
 class BalancedRouter(Router):
@@ -16,7 +16,7 @@ class BalancedRouter(Router):
     is the number of tokens that expert i was given and :math:`\bar c` the mean over experts: an expert that falls behind is
     chosen more readily, until all are used. The bias is a buffer and has no gradient, so balance never competes with the task.
     The probabilities are a softmax of a linear map; the selected ones are rescaled to sum 1 without gradient through the
-    factor, so that the task's gradient reaches the router for each k, see `nas_fusion.routing.selection.kept`.
+    factor, so that the task's gradient reaches the router for each k, see `nas_fusion.routing.selection.rescaled`.
 
     References:
         - Wang et al., Auxiliary-loss-free load balancing strategy for mixture-of-experts, 2024, `arXiv 2408.15664
@@ -48,9 +48,9 @@ class BalancedRouter(Router):
 
     def route(self, tokens: torch.Tensor) -> Routing:
         """Return the routing of tokens `(batch, tokens, features)`, and in training mode move the bias."""
-        probabilities = self.gate(tokens).softmax(-1)
-        _, chosen = (probabilities.detach() + self.bias).topk(self.k, -1)
-        load = counts(chosen, probabilities)
+        probabilities = linear(self.gate.weight, tokens).softmax(1)
+        selected, _ = select(probabilities.detach() + self.bias[:, None], self.k)
+        load = selected.sum((0, 2)).to(probabilities.dtype)
         if self.training:
             self.bias.add_(torch.sign(load.mean() - load), alpha=self.rate)
-        return Routing(kept(probabilities, chosen), probabilities, load)
+        return Routing(rescaled(probabilities, selected).transpose(1, 2), probabilities.transpose(1, 2), load)

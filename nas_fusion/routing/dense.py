@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from nas_fusion.routing.router import Router, Routing
+from nas_fusion.routing.selection import linear
 
 
 class DenseRouter(Router):
@@ -30,5 +31,5 @@ class DenseRouter(Router):
 
     def route(self, tokens: torch.Tensor) -> Routing:
         """Return the routing of tokens `(batch, tokens, features)`; gates and probabilities are the same."""
-        gates = self.gate(tokens).softmax(-1)
+        gates = linear(self.gate.weight, tokens).softmax(1).transpose(1, 2)
         return Routing(gates, gates, gates.sum((0, 1)))

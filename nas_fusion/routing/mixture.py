@@ -60,12 +60,12 @@ class MixtureOfExperts(nn.Module):
 
     def _summed(self, tokens: torch.Tensor, gates: torch.Tensor) -> torch.Tensor:
         total: torch.Tensor | None = None
-        for i, (expert, gate) in enumerate(zip(self.experts, gates.unsqueeze(-1).unbind(-2), strict=True)):
+        for i, (expert, gate) in enumerate(zip(self.experts, gates.unbind(-1), strict=True)):
             output = expert(tokens)
             if output.shape[:-1] != tokens.shape[:-1]:
                 raise ValueError(
                     f"`experts[{i}]` must return one row a token, {tuple(tokens.shape[:-1])}, but got {tuple(output.shape)}."
                 )
-            total = gate * output if total is None else total.addcmul_(gate, output)
+            total = gate[..., None] * output if total is None else total.addcmul_(gate[..., None], output)
         assert total is not None, "A router has at least one expert."
         return total

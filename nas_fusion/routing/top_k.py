@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from nas_fusion.routing.router import Router, Routing
-from nas_fusion.routing.selection import check_k, counts, kept, spread
+from nas_fusion.routing.selection import check_k, linear, rescaled, select, softmax_of
 
 NORMALISATIONS = ("after", "before")
 _LEAST_NOISE = 1e-2
@@ -43,7 +43,7 @@ class TopKRouter(Router):
         k: How many experts handle a token, 1 to `experts`.
         noise: Whether logits are noisy in training.
         normalise: `after` the selection: softmax over the k selected logits, the paper's. `before`: softmax over all experts,
-            of which the k largest are kept and rescaled to sum 1, see `nas_fusion.routing.selection.kept`.
+            of which the k largest are kept and rescaled to sum 1, see `nas_fusion.routing.selection.rescaled`.
         granularity: As of `Router`.
 
     Raises:
@@ -75,32 +75,18 @@ class TopKRouter(Router):
     def route(self, tokens: torch.Tensor) -> Routing:
         """Return the routing of tokens `(batch, tokens, features)`."""
         if self.noise is None or not self.training:
-            logits = self.gate(tokens)
-            probabilities = logits.softmax(-1)
-            _, chosen = logits.topk(self.k, -1)
-            return Routing(self._gates(logits, chosen), probabilities, counts(chosen, probabilities))
-        both = F.linear(tokens, torch.cat([self.gate.weight, self.noise.weight]))
-        logits, size = both[..., : self.experts], F.softplus(both[..., self.experts :]) + _LEAST_NOISE
+            logits = linear(self.gate.weight, tokens)
+            selected, _ = select(logits.detach(), self.k)
+            return self._routing(logits, logits, selected, selected.sum((0, 2)).to(logits.dtype))
+        both = linear(torch.cat([self.gate.weight, self.noise.weight]), tokens)
+        logits, size = both[:, : self.experts], F.softplus(both[:, self.experts :]) + _LEAST_NOISE
         noisy = logits + torch.randn_like(size) * size
-        largest, order = noisy.topk(min(self.k + 1, self.experts), -1)
-        load = smooth_load(logits, noisy, size, largest) if self.k < self.experts else counts(order, noisy)
-        return Routing(self._gates(noisy, order[..., : self.k]), logits.softmax(-1), load)
+        selected, ordered = select(noisy, self.k)
+        if self.k == self.experts:
+            return self._routing(logits, noisy, selected, selected.sum((0, 2)).to(logits.dtype))
+        to_beat = torch.where(selected, ordered[:, self.k, None], ordered[:, self.k - 1, None])
+        return self._routing(logits, noisy, selected, torch.special.ndtr((logits - to_beat) / size).sum((0, 2)))
 
-    def _gates(self, logits: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
-        if self.normalise == "before":
-            return kept(logits.softmax(-1), chosen)
-        return spread(logits.gather(-1, chosen).softmax(-1), chosen, self.experts)
-
-
-def smooth_load(logits: torch.Tensor, noisy: torch.Tensor, size: torch.Tensor, largest: torch.Tensor) -> torch.Tensor:
-    """Return the expected number of tokens that each expert receives: `(experts,)`.
-
-    Args:
-        logits: `(batch, tokens, experts)`, without noise.
-        noisy: `(batch, tokens, experts)`, with noise.
-        size: `(batch, tokens, experts)`, the noise's standard deviation.
-        largest: `(batch, tokens, k + 1)`, the largest noisy logits of each token in falling order.
-    """
-    next_best, last_chosen = largest[..., -1:], largest[..., -2:-1]
-    to_beat = torch.where(noisy > next_best, next_best, last_chosen)
-    return torch.special.ndtr((logits - to_beat) / size).sum((0, 1))
+    def _routing(self, logits: torch.Tensor, noisy: torch.Tensor, selected: torch.Tensor, load: torch.Tensor) -> Routing:
+        gates = rescaled(noisy.softmax(1), selected) if self.normalise == "before" else softmax_of(noisy, selected)
+        return Routing(gates.transpose(1, 2), logits.softmax(1).transpose(1, 2), load)
