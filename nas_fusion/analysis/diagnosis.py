@@ -7,20 +7,27 @@ from nas_fusion.analysis.arms import Arm, Comparison
 from nas_fusion.analysis.diagnosis_of_cohort import above_or_below_floors, noisy_modality
 from nas_fusion.analysis.diagnosis_of_control import longer_training
 from nas_fusion.analysis.diagnosis_of_folds import folds_disagree
+from nas_fusion.analysis.diagnosis_of_references import (
+    against_alone,
+    against_dense,
+    against_linear,
+    few_subjects,
+    in_numbers,
+)
 from nas_fusion.analysis.diagnosis_of_search import how_far_from_optimum
 from nas_fusion.analysis.diagnosis_of_shortening import what_was_cut
 from nas_fusion.analysis.findings import Finding
 from nas_fusion.analysis.gain import NEGLIGIBLE, Gain, gain_of
 from nas_fusion.analysis.naming import chosen_in_words, count_of_configurations, in_words
-from nas_fusion.analysis.paired import PairedDifference, chance_of_acceptance, paired_difference
+from nas_fusion.analysis.paired import chance_of_acceptance, paired_difference
 
 
 def diagnose(comparison: Comparison) -> list[Finding]:
     """Return what a reader should know of a comparison, the verdict first: does fusion (or what else the space offers) pay?
 
-    The verdict is that of the first search. The failure signatures follow: late fusion wins, one modality is much noisier,
-    losses beyond the provable floors, folds that disagree, what longer training brings by itself, what shortened a search and
-    what it cut, a greedy search that is trapped.
+    The verdict is that of the first search. The failure signatures follow: late fusion wins, a single modality or a linear
+    model is as good, losses beyond the provable floors, one modality is much noisier, too few subjects, folds that disagree,
+    what longer training brings by itself, what shortened a search and what it cut, a greedy search that is trapped.
 
     Raises:
         ValueError: If the comparison holds no search.
@@ -29,7 +36,7 @@ def diagnose(comparison: Comparison) -> list[Finding]:
         raise ValueError(f"`comparison` must hold a search, but got {[arm.name for arm in comparison.arms]}.")
     arm = comparison.searches[0]
     found = [_verdict(comparison, arm)]
-    for family in (_against_late_fusion, above_or_below_floors, noisy_modality, folds_disagree):
+    for family in _FAMILIES:
         found += family(comparison, arm)
     for search in comparison.searches:
         found += longer_training(comparison, search) + what_was_cut(comparison, search)
@@ -52,10 +59,10 @@ def _verdict(comparison: Comparison, arm: Arm) -> Finding:
 def _fusion_pays(comparison: Comparison, arm: Arm, gain: Gain) -> Finding:
     words = comparison.space.words
     chosen = chosen_in_words(comparison.space, arm)
-    test = "" if gain.test is None else f"; on the untouched test subjects {_difference(gain.test)}"
+    test = "" if gain.test is None else f"; on the untouched test subjects {in_numbers(gain.test)}"
     sentence = (
         f"{words.pays}: {arm.title} chose {chosen}, whose loss is lower than {words.baseline}'s "
-        f"for the same validation subjects by {_difference(gain.validation)}{test}."
+        f"for the same validation subjects by {in_numbers(gain.validation)}{test}."
     )
     return Finding("fusion_pays", sentence, level="good")
 
@@ -85,11 +92,11 @@ def _baseline_selected(comparison: Comparison, arm: Arm) -> Finding:
 def _brings_nothing(comparison: Comparison, arm: Arm, gain: Gain) -> Finding:
     words, chosen = comparison.space.words, chosen_in_words(comparison.space, arm)
     m = len(comparison.space.forward_moves(comparison.space.baseline))
-    test = "" if gain.test is None else f", on the test subjects {_difference(gain.test)}"
+    test = "" if gain.test is None else f", on the test subjects {in_numbers(gain.test)}"
     small = "negligible" if gain.validation.low > 0 else "within what chance gives"
     sentence = (
         f"{words.brings_nothing}: {arm.title} accepted {chosen}, but its lead over {words.baseline} on the same "
-        f"validation subjects is {small}: {_difference(gain.validation)}{test}. The best of {m} equally useless "
+        f"validation subjects is {small}: {in_numbers(gain.validation)}{test}. The best of {m} equally useless "
         f"candidates beats their parent in {m} of {m + 1} searches ({100 * chance_of_acceptance(m):.0f} %). {words.keep}"
     )
     return Finding(
@@ -108,7 +115,7 @@ def _not_confirmed_on_test(comparison: Comparison, arm: Arm, gain: Gain) -> Find
     assert gain.test is not None
     sentence = (
         f"{words.unproven}: {arm.title} chose {chosen} for a lead over {words.baseline} of "
-        f"{_difference(gain.validation)} on validation, but on the test subjects it is {_difference(gain.test)}."
+        f"{in_numbers(gain.validation)} on validation, but on the test subjects it is {in_numbers(gain.test)}."
     )
     return Finding(
         "not_confirmed_on_test",
@@ -138,10 +145,22 @@ def _against_late_fusion(comparison: Comparison, arm: Arm) -> list[Finding]:
     who = "Late fusion wins" if lead.high < 0 else "Late fusion is as good"
     sentence = (
         f"{who}: separately trained networks, their probabilities averaged, reach {late.value:.3f} nats, "
-        f"{chosen} {arm.value:.3f}; the difference for the same subjects is {_difference(lead)}."
+        f"{chosen} {arm.value:.3f}; the difference for the same subjects is {in_numbers(lead)}."
     )
     words = comparison.space.words
     return [Finding("late_fusion_wins", sentence, words.late_fusion_causes, next_command(comparison, dict(words.other)))]
+
+
+_FAMILIES = (
+    _against_late_fusion,
+    against_alone,
+    against_linear,
+    against_dense,
+    above_or_below_floors,
+    noisy_modality,
+    few_subjects,
+    folds_disagree,
+)
 
 
 def _what_is_not_known(comparison: Comparison) -> list[Finding]:
@@ -153,13 +172,6 @@ def _what_is_not_known(comparison: Comparison) -> list[Finding]:
         unknown.append(f"how far the search is from the best of all {count_of_configurations(comparison.space)} configurations")
     sentence = f"Nothing is said here of {', of '.join(unknown[:-1])}, or of {unknown[-1]}: a comparison trains them too."
     return [Finding("not_compared", sentence, command=next_command(comparison, {}, verb="compare"), level="note")]
-
-
-def _difference(difference: PairedDifference) -> str:
-    return (
-        f"{difference.mean:.3f} ± {difference.standard_error:.3f} nats (mean ± standard error of "
-        f"{difference.subjects} subjects, 95 % interval {difference.low:.3f} to {difference.high:.3f})"
-    )
 
 
 def _more_certain(comparison: Comparison, arm: Arm) -> dict[str, str]:

@@ -9,14 +9,13 @@ from scipy import stats
 
 from nas_fusion.analysis.advice import next_command
 from nas_fusion.analysis.arms import Arm, Comparison
+from nas_fusion.analysis.diagnosis_of_references import ALONE, is_clear
 from nas_fusion.analysis.findings import Finding
 from nas_fusion.analysis.gain import gain_of
 from nas_fusion.analysis.naming import chosen_in_words
 from nas_fusion.analysis.paired import paired_difference
 from nas_fusion.record import Predictions
 from nas_fusion.words import Words
-
-ALONE = "alone:"
 
 
 def above_or_below_floors(comparison: Comparison, arm: Arm) -> list[Finding]:
@@ -59,8 +58,7 @@ def noisy_modality(comparison: Comparison, arm: Arm) -> list[Finding]:
         f"{worst} alone reaches {chance - told[worst]:.3f} nats and {best} alone {chance - told[best]:.3f}, "
         f"where knowing nothing costs {chance:.3f}"
     )
-    gain = gain_of(comparison, arm)
-    if gain is not None and gain.confirmed and arm.best != comparison.space.baseline:
+    if _fused_helps(comparison, arm, alone[best]):
         sentence = f"{seen}; fused it helps all the same: what {worst} tells, it tells in combination with the others."
         return [Finding("noisy_modality", sentence, level="note")]
     sentence = f"One modality is much noisier: {seen}."
@@ -70,6 +68,14 @@ def noisy_modality(comparison: Comparison, arm: Arm) -> list[Finding]:
         f"the network for {worst} did not train long enough",
     )
     return [Finding("noisy_modality", sentence, causes, _without_modality(comparison, worst))]
+
+
+def _fused_helps(comparison: Comparison, arm: Arm, alone: Arm) -> bool:
+    """Return whether fusing is proven to help: over the baseline, or where that fuses already, over the best modality alone."""
+    if comparison.space.words.baseline_fuses:
+        return is_clear(paired_difference(alone.validation, arm.validation))
+    gain = gain_of(comparison, arm)
+    return gain is not None and gain.confirmed and arm.best != comparison.space.baseline
 
 
 def _proof(comparison: Comparison, arm: Arm, floor: float, high: float, where: str) -> Finding:
