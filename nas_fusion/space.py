@@ -54,6 +54,8 @@ class SearchSpace:
     name: str = "choices"
     cohort: str | None = None
     """Name of the cohort that the space is searched on where no data are named."""
+    presets: tuple[str, str] = ("small", "paper")
+    """Of a space with an option `preset`: what the command line takes for embedded cohorts, and for users' data."""
     words: Words = Words()
     """How reports speak of what it searches."""
 

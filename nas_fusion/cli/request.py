@@ -185,13 +185,18 @@ def _sampler_options(options: StudyOptions, samplers: Sequence[str]) -> dict[str
 
 
 def _space(options: StudyOptions, typed: dict[str, Any], source: str) -> SearchSpace:
-    """Return the space; its preset, if it has any and none is asked for, is the small one on embedded cohorts."""
+    """Return the space, for the modalities that were typed if it asks for any.
+
+    Its preset, if it has any and none is asked for, depends on whether the data are an embedded cohort.
+    """
     from nas_fusion.space import load_space
 
     kind = plugins.load("spaces", options.space)
     known = inspect.signature(kind).parameters
     if "preset" in known and "preset" not in typed:
-        typed["preset"] = "small" if source in plugins.names("cohorts") else "paper"
+        typed["preset"] = kind.presets[0 if source in plugins.names("cohorts") else 1]
+    if "modalities" in known and options.modalities is not None:
+        typed.setdefault("modalities", names("--modalities", options.modalities))
     if options.module is not None:
         typed["modules"] = names("--module", options.module)
     takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values())
