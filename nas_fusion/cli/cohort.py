@@ -28,18 +28,18 @@ def make(
     cohort_options: CohortOptions = [],  # noqa: B006  # typer reads it, nobody changes it
     as_json: Json = False,
 ) -> None:
-    """Write an embedded cohort as NIfTI files in BIDS layout."""
+    """Write an embedded cohort as real files: scans as NIfTI in BIDS layout, connectomes as MATLAB matrices."""
     from nas_fusion.cli.output import print_json
     from nas_fusion.cli.settings import key_values, names, results_folder
 
     module = inspect.getmodule(plugins.load("cohorts", name))
-    write_bids = getattr(module, "write_bids", None)
-    if write_bids is None:
+    write_files = getattr(module, "write_files", None)
+    if write_files is None:
         raise ValueError(f"`name` must be a cohort that can be written as files, but {name!r} cannot.")
     options = key_values("--cohort-set", cohort_options)
     if modalities is not None:
         options["modalities"] = names("--modalities", modalities)
-    write_bids(results_folder(out), **options)
+    write_files(results_folder(out), **options)
     print(f"Wrote {name} to {out}.")
     if as_json:
         print_json({"cohort": name, "out": str(out)})

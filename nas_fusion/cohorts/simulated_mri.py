@@ -109,7 +109,7 @@ def provenance(options: Options, task: Task) -> dict[str, Any]:
     }
 
 
-def write_bids(out: str | Path, **options: Any) -> Path:
+def write_files(out: str | Path, **options: Any) -> Path:
     """Write the cohort as NIfTI files in BIDS layout and return the folder.
 
     `sub-00001/anat/sub-00001_T1w.nii.gz` and so on hold raw signals, 0 outside the brain; `participants.tsv` the columns

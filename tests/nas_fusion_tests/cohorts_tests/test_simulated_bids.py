@@ -12,14 +12,14 @@ import pytest
 import torch
 
 from nas_fusion.cohorts.anatomy import affine
-from nas_fusion.cohorts.simulated_mri import normalised, simulated_mri, write_bids
+from nas_fusion.cohorts.simulated_mri import normalised, simulated_mri, write_files
 
 OPTIONS = {"shape": 10, "train": 3, "validation": 2, "test": 2, "modalities": ("T1w", "FLAIR", "T2w")}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_bids(tmp_path_factory.mktemp("bids") / "new" / "cohort", **OPTIONS)
+    return write_files(tmp_path_factory.mktemp("bids") / "new" / "cohort", **OPTIONS)
 
 
 def test_volumes_are_the_tensors_before_normalisation(folder: Path) -> None:
@@ -60,14 +60,14 @@ def test_descriptions(folder: Path) -> None:
 
 def test_a_folder_that_holds_something_is_left_alone(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"^`out` must be a new or an empty folder, but got '.*', which holds something\.$"):
-        write_bids(folder, **OPTIONS)
+        write_files(folder, **OPTIONS)
     (tmp_path / "file").write_text("mine")
     with pytest.raises(ValueError, match=r"^`out` must be a new or an empty folder, but got '.*', which holds something\.$"):
-        write_bids(tmp_path / "file", **OPTIONS)
+        write_files(tmp_path / "file", **OPTIONS)
     assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_unknown_options(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"^`options` must be some of task, seed, .*, but got 'shapes'\.$"):
-        write_bids(tmp_path / "out", shapes=3)
+        write_files(tmp_path / "out", shapes=3)
     assert not (tmp_path / "out").exists()

@@ -7,13 +7,13 @@ from pathlib import Path
 import torch
 
 from nas_fusion.cohorts import check_source, load_cohort
-from nas_fusion.cohorts.simulated_mri import write_bids
+from nas_fusion.cohorts.simulated_mri import write_files
 
 
 def test_the_folder_reproduces_the_embedded_cohort(tmp_path: Path) -> None:
     size = {"train": 6, "validation": 4, "test": 4, "shape": 16}
     embedded = load_cohort("simulated-mri", **size)
-    root = write_bids(tmp_path / "simulated", **size)
+    root = write_files(tmp_path / "simulated", **size)
     options = {"modalities": ("T1w", "FLAIR"), "label": "group"}
     assert check_source(root, **options) == []
     cohort = load_cohort(root, **options)
