@@ -14,10 +14,14 @@ Example:
 import pytest
 
 pytest.register_assert_rewrite(
-    "nas_fusion.testing.pytest_modules", "nas_fusion.testing.pytest_spaces", "nas_fusion.testing.pytest_supernets"
+    "nas_fusion.testing.pytest_modules",
+    "nas_fusion.testing.pytest_routers",
+    "nas_fusion.testing.pytest_spaces",
+    "nas_fusion.testing.pytest_supernets",
 )
 
 from nas_fusion.testing.pytest_modules import FreshIdentityTestCase, FusionModuleTestCase  # noqa: E402
+from nas_fusion.testing.pytest_routers import RouterTestCase  # noqa: E402
 from nas_fusion.testing.pytest_spaces import InheritingSpaceTestCase, SearchSpaceTestCase, TrainableSpaceTestCase  # noqa: E402
 from nas_fusion.testing.pytest_supernets import SupernetSpaceTestCase  # noqa: E402
 
@@ -25,6 +29,7 @@ __all__ = [
     "FreshIdentityTestCase",
     "FusionModuleTestCase",
     "InheritingSpaceTestCase",
+    "RouterTestCase",
     "SearchSpaceTestCase",
     "SupernetSpaceTestCase",
     "TrainableSpaceTestCase",
