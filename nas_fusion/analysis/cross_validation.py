@@ -1,4 +1,4 @@
-"""Repeated k-fold cross-validation: what each arm scored in each fold, and by how much arms differ, with corrected intervals."""
+"""Repeated k-fold cross-validation: what each arm scored in each fold, and by how much arms differ."""
 
 from __future__ import annotations
 
@@ -123,9 +123,9 @@ class Difference:
 def fold_table(result: CrossValidation) -> pd.DataFrame:
     """Return the long table: one row for each arm, repeat, fold and metric.
 
-    Columns: `arm`, `repeat`, `fold` (both counted from 1), `metric`, `value`, `n_train`, `n_validation`, `n_test`, `key`. Beside
-    `METRICS` there are `validation_loss`, `epochs`, and for routed arms `usage_entropy` and `gate_entropy` (means over layers)
-    and the same of each layer, such as `usage_entropy:fused.0`.
+    Columns: `arm`, `repeat`, `fold` (both counted from 1), `metric`, `value`, `n_train`, `n_validation`, `n_test`, `key`.
+    Beside `METRICS` there are `validation_loss`, `epochs`, and for routed arms `usage_entropy` and `gate_entropy` (means over
+    layers) and the same of each layer, such as `usage_entropy:fused.0`.
     """
     rows = [
         {
@@ -202,7 +202,8 @@ def difference(result: CrossValidation, arm: str, metric: str, *, confidence: fl
     shared = [part for part in ours if part in theirs]
     gains = np.array([ours[part] - theirs[part] for part in shared])
     if len(shared) < 2:
-        return Difference(float(gains.mean()) if shared else math.nan, *[math.nan] * 4, len(shared))
+        mean = float(gains[0]) if shared else math.nan
+        return Difference(mean, math.nan, math.nan, math.nan, math.nan, len(shared))
     mean = float(gains.mean())
     if gains.std(ddof=1) <= (rounding := _ROUNDING * max(abs(theirs[part]) for part in shared)):
         return Difference(mean, 0.0, mean, mean, 0.0 if abs(mean) > rounding else 1.0, len(shared))

@@ -15,6 +15,7 @@ from nas_fusion.study.progress import (
     EvaluationFailed,
     EvaluationPruned,
     Event,
+    FoldScored,
     Listener,
     PhaseStarted,
     RankingDone,
@@ -44,6 +45,8 @@ def _sentence(event: Event) -> str:
             return f"  worker {worker}: {label} failed: {message}"
         case EvaluationPruned(worker, label, message):
             return f"  worker {worker}: {label} ended early: {message}"
+        case FoldScored(worker, label, score):
+            return f"  worker {worker}: {label}: loss {score.scores['loss']:.4f} on who was held out"
         case RankingDone(worker, label, probability, epochs):
             return f"  worker {worker}: supernet trained, {epochs} epochs: most probable is {label} ({probability:.2f})"
 
@@ -73,7 +76,7 @@ class _Bars:
                     self._workers[worker] = self._progress.add_task("", total=None)
                 text = f"  worker {worker}: {label}, fold {fold + 1}, loss {loss:.3f}; epoch"
                 self._progress.update(self._workers[worker], description=text, completed=epoch, total=epochs)
-            case EvaluationDone() | EvaluationPruned() | EvaluationFailed() | RankingDone():
+            case EvaluationDone() | EvaluationPruned() | EvaluationFailed() | RankingDone() | FoldScored():
                 self._progress.console.print(_sentence(event), highlight=False, markup=False)
                 if self._phase is not None and isinstance(event, EvaluationDone | EvaluationPruned):
                     self._progress.advance(self._phase)

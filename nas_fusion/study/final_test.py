@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nas_fusion.analysis import Arm, Comparison
+    from nas_fusion.cohorts import Cohort
     from nas_fusion.record import Predictions
     from nas_fusion.study.laboratory import Laboratory
 
@@ -28,7 +29,7 @@ def test_all(laboratory: Laboratory, comparison: Comparison) -> int:
     if unknown:
         test = laboratory.cohort.subset(splits.test)
         for keys in dict.fromkeys(unknown):
-            laboratory.store.put_predictions(_test_key(laboratory, keys), laboratory.worker.predict(keys, test))
+            laboratory.store.put_predictions(test_key(keys, laboratory.cohort), laboratory.worker.predict(keys, test))
     return len(unknown)
 
 
@@ -40,11 +41,11 @@ def keys_of(arm: Arm) -> list[str]:
 
 def known_test(laboratory: Laboratory, keys: Sequence[str]) -> Predictions | None:
     """Return the predictions of some models together on the test subjects, `None` if they have not been made."""
-    key = _test_key(laboratory, keys)
+    key = test_key(keys, laboratory.cohort)
     return laboratory.store.predictions(key) if laboratory.store.has(key) else None
 
 
-def _test_key(laboratory: Laboratory, keys: Sequence[str]) -> str:
-    splits = laboratory.cohort.splits
-    text = json.dumps([sorted(keys), laboratory.cohort.fingerprint, splits.test if splits else ()])
+def test_key(keys: Sequence[str], cohort: Cohort) -> str:
+    """Return the key of what some models together say of a cohort's test subjects."""
+    text = json.dumps([sorted(keys), cohort.fingerprint, cohort.splits.test if cohort.splits else ()])
     return f"test-{hashlib.sha256(text.encode()).hexdigest()[:32]}"

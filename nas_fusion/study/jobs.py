@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from optuna.storages import BaseStorage
 
@@ -14,6 +14,10 @@ from nas_fusion.study.laboratory import Laboratory
 from nas_fusion.study.progress import EpochDone, EvaluationDone, EvaluationFailed, Listener
 from nas_fusion.study.search_loop import search
 from nas_fusion.study.spec import load_study
+
+if TYPE_CHECKING:
+    from nas_fusion.study.cross_arms import CrossArm
+    from nas_fusion.study.cross_folds import OuterFold
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,21 @@ class ReferenceJob:
     name: str
 
 
-Job: TypeAlias = StudyJob | ConfigurationJob | ReferenceJob
+@dataclass(frozen=True)
+class FoldJob:
+    """Train and score every arm of a cross-validation on one of its folds."""
+
+    outer: OuterFold
+    arms: tuple[CrossArm, ...]
+
+
+Job: TypeAlias = StudyJob | ConfigurationJob | ReferenceJob | FoldJob
+
+
+def get_ready(job: Job, laboratory: Laboratory) -> None:
+    """Make what a job needs, so that what is wrong with it is no failure of a trial."""
+    if not isinstance(job, FoldJob):  # which makes a worker on its own splits
+        laboratory.worker  # noqa: B018
 
 
 def perform(job: Job, laboratory: Laboratory, storage: BaseStorage, listener: Listener, *, worker: int) -> None:
@@ -60,6 +78,11 @@ def perform(job: Job, laboratory: Laboratory, storage: BaseStorage, listener: Li
     if isinstance(job, StudyJob):
         study, spec = load_study(storage, job.study)
         search(study, spec.replace(trials=job.trials or spec.trials), laboratory, listener, worker=worker)
+        return
+    if isinstance(job, FoldJob):
+        from nas_fusion.study.cross_scores import score_fold  # not at the top: it brings torch
+
+        score_fold(job.outer, job.arms, laboratory, listener, worker=worker)
         return
     label = label_of(job) if isinstance(job, ReferenceJob) else laboratory.label(job.configuration)
 
@@ -91,3 +114,5 @@ def label_of(job: Job) -> str:
             return job.name
         case ConfigurationJob():
             return " ".join(sorted(job.configuration.values()))
+        case FoldJob():
+            return job.outer.label

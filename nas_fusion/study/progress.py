@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from nas_fusion.analysis.cross_validation import FoldScore
 
 
 @dataclass(frozen=True)
@@ -105,11 +108,28 @@ class RankingDone:
     epochs: int
 
 
+@dataclass(frozen=True)
+class FoldScored:
+    """A worker scored an arm of a cross-validation on the subjects that a fold holds out.
+
+    Attributes:
+        worker: Index of the worker process.
+        label: The fold and the arm.
+        score: What it scored.
+    """
+
+    worker: int
+    label: str
+    score: FoldScore
+
+
 class WorkFailed(RuntimeError):
     """Work that cannot go on though nobody asked for anything wrong: every model fails, or processes die again and again."""
 
 
-Event: TypeAlias = PhaseStarted | EpochDone | EvaluationDone | EvaluationFailed | EvaluationPruned | RankingDone
+Event: TypeAlias = (
+    PhaseStarted | EpochDone | EvaluationDone | EvaluationFailed | EvaluationPruned | RankingDone | FoldScored
+)
 Listener: TypeAlias = Callable[[Event], None]
 
 

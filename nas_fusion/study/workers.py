@@ -15,9 +15,9 @@ from multiprocessing.context import SpawnProcess
 from types import TracebackType
 from typing import Protocol
 
-from optuna.storages import BaseStorage
+from optuna.storages import BaseStorage, InMemoryStorage
 
-from nas_fusion.study.jobs import Job, StudyJob, label_of, perform
+from nas_fusion.study.jobs import Job, StudyJob, get_ready, label_of, perform
 from nas_fusion.study.laboratory import Laboratory, prepare
 from nas_fusion.study.progress import EvaluationDone, EvaluationFailed, Event, Listener, WorkFailed
 from nas_fusion.study.spec import StudySpec
@@ -60,8 +60,8 @@ class Solo:
 
     def run(self, jobs: Sequence[Job]) -> None:
         """Work all jobs off, one after the other."""
-        self._laboratory.worker  # noqa: B018  # what is wrong with it is no failure of a trial
         for job in jobs:
+            get_ready(job, self._laboratory)
             perform(job, self._laboratory, self._storage, self._listener, worker=0)
 
 
@@ -70,7 +70,7 @@ class Processes:
 
     Args:
         spec: What the processes prepare their laboratories from.
-        storage: URL of the studies' storage.
+        storage: URL of the studies' storage, empty where no job is of a study.
         devices: Device of each process.
         listener: Is told what happens, in this process.
     """
@@ -202,10 +202,11 @@ def _serve(connection: Connection, spec: StudySpec, storage: str, index: int) ->
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         laboratory = prepare(spec)
-        studies = open_storage(storage)
-        laboratory.worker  # noqa: B018  # what is wrong with it is no failure of a trial
+        studies = open_storage(storage) if storage else InMemoryStorage()
         while True:
-            perform(connection.recv(), laboratory, studies, connection.send, worker=index)
+            job = connection.recv()
+            get_ready(job, laboratory)
+            perform(job, laboratory, studies, connection.send, worker=index)
             connection.send(_Done())
     except (EOFError, BrokenPipeError):
         return

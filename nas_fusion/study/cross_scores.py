@@ -1,0 +1,146 @@
+"""One fold of a cross-validation: every arm is trained on its training subjects and scored on those that it holds out."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nas_fusion.analysis.cross_validation import FoldScore
+from nas_fusion.evaluation import EvaluationWorker, Store
+from nas_fusion.evaluation.metrics import metrics
+from nas_fusion.record import Evaluation, Predictions
+from nas_fusion.study.cross_arms import CrossArm
+from nas_fusion.study.cross_folds import OuterFold
+from nas_fusion.study.final_test import test_key
+from nas_fusion.study.progress import EpochDone, EvaluationDone, EvaluationFailed, FoldScored, Listener
+
+if TYPE_CHECKING:
+    from nas_fusion.cohorts import Cohort
+    from nas_fusion.study.laboratory import Laboratory
+
+
+def score_fold(outer: OuterFold, arms: Sequence[CrossArm], laboratory: Laboratory, listener: Listener, *, worker: int) -> None:
+    """Train and score every arm on a fold; what the store knows is neither trained nor predicted again.
+
+    Arms of one space, or of spaces that share stages, find those in the store. An arm that cannot be trained is told to the
+    listener and is no error.
+
+    Args:
+        outer: The fold.
+        arms: What is trained.
+        laboratory: Cohort, store and plan.
+        listener: Is told each score.
+        worker: Index of this worker, for the listener.
+    """
+    bench = _Bench(outer, laboratory)
+    for arm in arms:
+        label = f"{outer.label}: {arm.name}"
+
+        def on_epoch(fold: int, epoch: int, loss: float, label: str = label) -> None:
+            listener(EpochDone(worker, label, outer.number, epoch, loss))
+
+        try:
+            evaluation, predictions = bench.tested(arm, on_epoch)
+        except Exception as error:  # noqa: BLE001  # any model may fail in any way; the others go on
+            listener(EvaluationFailed(worker, label, f"{type(error).__name__}: {error}"))
+            continue
+        score = _score(outer, arm, evaluation, predictions, bench.store.details(evaluation.key))
+        listener(FoldScored(worker, label, score))
+        listener(EvaluationDone(worker, label, evaluation.value, evaluation.trained))
+
+
+class _Bench:
+    """A fold's subjects, and a worker for each space whose arms are trained on them."""
+
+    def __init__(self, outer: OuterFold, laboratory: Laboratory) -> None:
+        splits, whole = outer.splits, laboratory.cohort
+        taking_part = {*splits.development, *splits.test}
+        if len(taking_part) < len(whole):
+            whole = whole.subset([subject for subject in whole.subjects if subject in taking_part])
+        self.cohort: Cohort = replace(whole, splits=splits)
+        self.held_out: Cohort = whole.subset(splits.test)
+        self.store: Store = laboratory.store
+        self._laboratory, self._seed = laboratory, outer.seed
+        self._workers: dict[str, EvaluationWorker] = {}
+
+    def tested(self, arm: CrossArm, on_epoch: Any) -> tuple[Evaluation, Predictions]:
+        """Return an arm's evaluation and its predictions of the held-out subjects."""
+        worker = self._worker(arm)
+        if arm.configuration is None:
+            assert arm.reference is not None, "Should not reach."
+            evaluation = worker.evaluate_reference(arm.reference, on_epoch=on_epoch)
+        else:
+            lineage = worker.lineage(arm.configuration)
+            evaluation = worker.evaluate(arm.configuration, lineage=lineage, on_epoch=on_epoch)
+        if not math.isfinite(evaluation.value):
+            raise FloatingPointError("no epoch had a finite validation loss")
+        key = test_key([evaluation.key], self.cohort)
+        if not self.store.has(key):
+            self.store.put_predictions(key, worker.predict([evaluation.key], self.held_out))
+        return evaluation, self.store.predictions(key)
+
+    def _worker(self, arm: CrossArm) -> EvaluationWorker:
+        space, spec = arm.space, self._laboratory.spec
+        name = json.dumps([space.name, space.options()], sort_keys=True, default=str)
+        if name not in self._workers:
+            self._workers[name] = EvaluationWorker(
+                space,
+                self.cohort,
+                store=self.store,
+                plan=spec.plan,
+                inherit=spec.inherit,
+                seed=self._seed,
+                device=spec.device,
+            )
+        return self._workers[name]
+
+
+def _score(
+    outer: OuterFold, arm: CrossArm, evaluation: Evaluation, predictions: Predictions, details: Mapping[str, Any]
+) -> FoldScore:
+    (fold,) = outer.splits.folds
+    usage, gates = _expert_entropies(evaluation, details)
+    return FoldScore(
+        arm=arm.name,
+        repeat=outer.repeat,
+        fold=outer.number,
+        key=evaluation.key,
+        n_train=len(fold.train),
+        n_validation=len(fold.validation),
+        n_test=len(outer.splits.test),
+        scores={"loss": float(predictions.losses.mean()), **metrics(predictions.labels, predictions.probabilities)},
+        validation_loss=evaluation.value,
+        epochs=float(evaluation.cost.get("lineage_epochs", math.nan)),
+        usage_entropy=usage,
+        gate_entropy=gates,
+    )
+
+
+def _expert_entropies(evaluation: Evaluation, details: Mapping[str, Any]) -> tuple[dict[str, float], dict[str, float]]:
+    """Return usage and gate entropy of each routed layer at the selected epoch, both relative to that of even gates.
+
+    They are read from what the last stage observed of its validation subjects: `<layer>:usage` is a list, one mean gate an
+    expert, `<layer>:entropy` the mean entropy of a token's gates, in nats.
+    """
+    usage, gates = dict[str, float](), dict[str, float]()
+    folds: Sequence[Mapping[str, Any]] = details.get("folds", ())
+    observed: Mapping[str, Any] = (folds[0].get("observed") or {}) if folds else {}
+    for name, epochs in observed.items():
+        layer, colon, what = name.rpartition(":")
+        if not colon or what != "usage":
+            continue
+        now = evaluation.epochs[0] - 1
+        shares = np.asarray(epochs[now], dtype=np.float64)
+        most = math.log(len(shares)) if shares.ndim == 1 and len(shares) > 1 else 0.0
+        if not most:
+            continue
+        shares = shares / shares.sum()
+        usage[layer] = float(-(shares * np.log(np.clip(shares, 1e-12, None))).sum()) / most
+        if f"{layer}:entropy" in observed:
+            gates[layer] = float(np.mean(observed[f"{layer}:entropy"][now])) / most
+    return usage, gates
