@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nas_fusion.analysis.landscape import Landscape
+from nas_fusion.analysis.routing import RoutingEvidence
 from nas_fusion.analysis.traps import Escape
 from nas_fusion.record import Evaluation, Predictions
 from nas_fusion.space import Configuration, SearchSpace
@@ -132,6 +133,7 @@ class Comparison:
         trained_in_vain: Trainings that workers speculated on and nothing used: how many depends on timing, no result does.
         epochs_in_vain: Epochs of these, over all folds.
         escapes: Searches replayed on the landscape where one of the arms was trapped: what others would have found and cost.
+        routing: What mixtures of experts did with the validation subjects, `None` where no model has any.
         settings: Seed, folds, plan, device, versions: JSON-compatible, for the report's last section.
     """
 
@@ -147,6 +149,7 @@ class Comparison:
     trained_in_vain: int = 0
     epochs_in_vain: float = 0.0
     escapes: tuple[Escape, ...] = ()
+    routing: RoutingEvidence | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property

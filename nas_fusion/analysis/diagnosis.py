@@ -14,11 +14,12 @@ from nas_fusion.analysis.diagnosis_of_references import (
     few_subjects,
     in_numbers,
 )
+from nas_fusion.analysis.diagnosis_of_routing import how_routed
 from nas_fusion.analysis.diagnosis_of_search import how_far_from_optimum
 from nas_fusion.analysis.diagnosis_of_shortening import what_was_cut
 from nas_fusion.analysis.findings import Finding
 from nas_fusion.analysis.gain import NEGLIGIBLE, Gain, gain_of
-from nas_fusion.analysis.naming import chosen_in_words, count_of_configurations, in_words
+from nas_fusion.analysis.naming import all_configurations, chosen_in_words, in_words
 from nas_fusion.analysis.paired import chance_of_acceptance, paired_difference
 
 
@@ -27,7 +28,8 @@ def diagnose(comparison: Comparison) -> list[Finding]:
 
     The verdict is that of the first search. The failure signatures follow: late fusion wins, a single modality or a linear
     model is as good, losses beyond the provable floors, one modality is much noisier, too few subjects, folds that disagree,
-    what longer training brings by itself, what shortened a search and what it cut, a greedy search that is trapped.
+    what longer training brings by itself, what shortened a search and what it cut, a greedy search that is trapped,
+    and what the evidence on routing says.
 
     Raises:
         ValueError: If the comparison holds no search.
@@ -42,7 +44,7 @@ def diagnose(comparison: Comparison) -> list[Finding]:
         found += longer_training(comparison, search) + what_was_cut(comparison, search)
     for search in comparison.searches:
         found += how_far_from_optimum(comparison, search)
-    return found + _what_is_not_known(comparison)
+    return found + how_routed(comparison) + _what_is_not_known(comparison)
 
 
 def _verdict(comparison: Comparison, arm: Arm) -> Finding:
@@ -169,7 +171,7 @@ def _what_is_not_known(comparison: Comparison) -> list[Finding]:
     landscape = comparison.landscape
     unknown = list(comparison.space.words.not_compared)
     if landscape is None or not landscape.complete:
-        unknown.append(f"how far the search is from the best of all {count_of_configurations(comparison.space)} configurations")
+        unknown.append(f"how far the search is from the best of {all_configurations(comparison.space)}")
     sentence = f"Nothing is said here of {', of '.join(unknown[:-1])}, or of {unknown[-1]}: a comparison trains them too."
     return [Finding("not_compared", sentence, command=next_command(comparison, {}, verb="compare"), level="note")]
 
