@@ -15,6 +15,8 @@ from nas_fusion.analysis.naming import chosen_in_words, in_words
 from nas_fusion.record import Evaluation
 from nas_fusion.space import Configuration
 
+_NAMED = 8  # configurations: a sentence with more is no sentence
+
 
 def folds_disagree(comparison: Comparison, arm: Arm) -> list[Finding]:
     """Return whether folds would choose differently or gain differently; with one fold, what comes close to the choice."""
@@ -82,7 +84,9 @@ def _near_ties(comparison: Comparison, arm: Arm) -> list[Finding]:
     ]
     if not close or arm.best is None:
         return []
-    names = ", ".join(f"{in_words(comparison.space, e.configuration or {})} ({e.value:.3f})" for e in close)
+    nearest = sorted(close, key=lambda e: abs(e.value - arm.value))[:_NAMED]
+    names = ", ".join(f"{in_words(comparison.space, e.configuration or {})} ({e.value:.3f})" for e in close if e in nearest)
+    names += f" and {len(close) - len(nearest)} others" if len(close) > len(nearest) else ""
     sentence = (
         f"Which configuration is best, one split cannot tell: {chosen_in_words(comparison.space, arm)} has {arm.value:.3f} "
         f"nats, and training again would change that as much as what separates it from {names}."

@@ -68,8 +68,8 @@ def _load(comparison: Comparison, evidence: RoutingEvidence) -> list[Finding]:
     least = min(evidence.layers, key=lambda layer: layer.usage_entropy)
     smallest = 100 * min(float(layer.load.min()) for layer in evidence.layers)
     sentence = (
-        f"All experts are in use: the smallest share of one is {smallest:.0f} %, and the entropy of usage is at least {least.usage_entropy:.2f} of that of even usage (lowest in "
-        f"{least.name}){_of(evidence)}."
+        f"All experts are in use: the smallest share of one is {smallest:.0f} %, and the entropy of usage is at least "
+        f"{least.usage_entropy:.2f} of that of even usage (lowest in {least.name}){_of(evidence)}."
     )
     return [Finding("experts_used", sentence, level="good")]
 
@@ -100,8 +100,8 @@ def _variance(evidence: RoutingEvidence) -> list[Finding]:
         return [Finding("gates_constant", sentence)]
     each = ", ".join(f"{name} {100 * share.between_subjects:.0f} %" for name, share in known.items())
     sentence = (
-        f"Of the variance of gates, the share between subjects beyond region identity is: {each}. The rest tells only which "
-        "region a token is; where that is all, every subject is routed alike."
+        f"Of the variance of gates, the share between subjects beyond region identity is: {each}. The rest tells only "
+        "which region a token is; where that is all, every subject is routed alike."
     )
     return [Finding("gate_variance", sentence, level="note")]
 
@@ -112,7 +112,8 @@ def _classes(evidence: RoutingEvidence) -> list[Finding]:
         return []
     smallest = min(tests, key=lambda name: tests[name].p)
     p, share = tests[smallest].p, tests[smallest].statistic
-    basis = f"permuting the labels of validation subjects, {p_in_words(p)} corrected for {len(tests)} layers"
+    corrected = f", corrected for {len(tests)} layers" if len(tests) > 1 else ""
+    basis = f"permuting the labels of validation subjects, {p_in_words(p)}{corrected}"
     if p < 0.05:
         sentence = (
             f"Subjects of different classes use the experts differently, most clearly in {smallest}, where class explains "

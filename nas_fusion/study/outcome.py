@@ -22,6 +22,7 @@ from nas_fusion.study.shortening import shortenings
 from nas_fusion.study.spec import StudySpec, load_study
 
 if TYPE_CHECKING:
+    from nas_fusion.analysis.routing import RoutingEvidence
     from nas_fusion.evaluation import Reference
     from nas_fusion.record import Evaluation, Predictions
     from nas_fusion.space import Configuration, SearchSpace
@@ -73,9 +74,17 @@ def summarise(laboratory: Laboratory, storage: BaseStorage, studies: Sequence[st
         trained_for_audit=len(audit - searched),
         trained_in_vain=len(in_vain),
         epochs_in_vain=sum(in_vain.values()),
+        routing=_routing(laboratory, searches[0].arm),
         settings={**laboratory.worker.description(), **_options(searches)},
     )
     return replace(comparison, escapes=_escapes(comparison, spec))
+
+
+def _routing(laboratory: Laboratory, arm: Arm) -> RoutingEvidence | None:
+    """Return what mixtures of experts did in what a search selected, `None` where there are none."""
+    from nas_fusion.study.routing_evidence import routing_evidence
+
+    return routing_evidence(laboratory, arm)
 
 
 def check_complete(laboratory: Laboratory, storage: BaseStorage, studies: Sequence[str]) -> None:
@@ -271,9 +280,11 @@ def _options(searches: Sequence[_Search]) -> dict[str, Any]:
 
 def _facts(laboratory: Laboratory) -> dict[str, Any]:
     cohort = laboratory.cohort
+    regions = cohort.provenance.get("regions")
     return {
         "floors": {},
         **cohort.provenance,
+        **({"regions": len(regions.get("names", ()))} if isinstance(regions, Mapping) else {}),
         "name": cohort.name,
         "subjects": len(cohort),
         "classes": list(cohort.classes),
