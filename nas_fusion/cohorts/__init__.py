@@ -1,6 +1,7 @@
 """Cohorts: subjects with modalities, labels, groups and splits, from any source."""
 
 from nas_fusion.cohorts.cohort import Batch, Cohort, Inputs, Modality
+from nas_fusion.cohorts.connectome_options import ConnectomeOptions
 from nas_fusion.cohorts.drawing import SplitPlan, draw_splits
 from nas_fusion.cohorts.options import SourceOptions
 from nas_fusion.cohorts.problem import CohortError, Problem
@@ -12,6 +13,7 @@ __all__ = [
     "Batch",
     "Cohort",
     "CohortError",
+    "ConnectomeOptions",
     "Fold",
     "Inputs",
     "Modality",

@@ -15,7 +15,7 @@ from nas_fusion.cohorts.problem import CohortError, Problem
 from nas_fusion.cohorts.tables import read_table
 
 _SKIPPED = ("derivatives", "sourcedata", "code", "stimuli")
-_PARTICIPANT = ("participant_id", "subject", "subject_id", "Subject", "OASISID")
+PARTICIPANT_COLUMNS = ("participant_id", "subject", "subject_id", "Subject", "OASISID")
 _SESSION = ("session_id", "session", "ses")
 Visit = tuple[str, str | None]
 
@@ -158,7 +158,7 @@ def _clinical(root: Path, options: SourceOptions) -> _Clinical:
 
 def _keyed(path: Path, participant: str | None = None) -> _Clinical:
     table = read_table(path)
-    by_participant = next((column for column in _PARTICIPANT if column in table.columns), None)
+    by_participant = next((column for column in PARTICIPANT_COLUMNS if column in table.columns), None)
     keys = (
         _SESSION[:1] if path.name == "participants.tsv" else _SESSION
     )  # `session` may be anything there, a number of visits say

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,15 +53,20 @@ class Header:
         return None
 
 
-def absence(path: Path) -> tuple[str, str] | None:
-    """Return the rule that a file breaks by not being there, and what is wrong, `None` if it is there."""
+def absence(path: Path, endings: Sequence[str] = NIFTI) -> tuple[str, str] | None:
+    """Return the rule that a file breaks by not being there, and what is wrong, `None` if it is there.
+
+    Args:
+        path: Of the file.
+        endings: Those that its name may have.
+    """
     try:
-        return _absence(path)
+        return _absence(path, endings)
     except (OSError, ValueError) as error:
         return "corrupt file", f"cannot be opened ({getattr(error, 'strerror', None) or error})"
 
 
-def _absence(path: Path) -> tuple[str, str] | None:
+def _absence(path: Path, endings: Sequence[str]) -> tuple[str, str] | None:
     if path.is_symlink() and not path.exists():
         if "annex" in path.readlink().parts:
             return "file not fetched", "is a link of git-annex to content that is not here (see `datalad get`)"
@@ -69,8 +75,8 @@ def _absence(path: Path) -> tuple[str, str] | None:
         return "file missing", "is a folder"
     if not path.is_file():
         return "file missing", "does not exist"
-    if not path.name.endswith(NIFTI):
-        return "unknown format", "has an ending other than .nii or .nii.gz"
+    if not path.name.endswith(tuple(endings)):
+        return "unknown format", f"has an ending other than {', '.join(endings[:-1])} or {endings[-1]}"
     with path.open("rb") as file:
         start = file.read(64)
     if start.startswith(_POINTERS):

@@ -40,7 +40,10 @@ def read_source(path: Path, options: SourceOptions) -> Manifest:
         return reduced(read_bids(path, options), options)
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
-        raise ValueError(f"`source` must be a BIDS folder, a datalist .json or a manifest .csv or .tsv, but got {path}.")
+        raise ValueError(
+            "`source` must be a BIDS folder, class folders of connectomes, a datalist .json, a manifest .csv or .tsv, "
+            f"or an .npz of connectomes, but got {path}."
+        )
     return reduced(reader(path, options), options)
 
 

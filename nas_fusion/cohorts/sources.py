@@ -9,6 +9,7 @@ from typing import Any
 
 from nas_fusion import plugins
 from nas_fusion.cohorts.cohort import Cohort
+from nas_fusion.cohorts.connectome_options import ConnectomeOptions
 from nas_fusion.cohorts.drawing import draw_splits
 from nas_fusion.cohorts.options import SourceOptions
 from nas_fusion.cohorts.problem import Problem
@@ -22,12 +23,13 @@ def load_cohort(source: str | Path, *, progress: Callable[[int, int], None] | No
     Args:
         source:
             Name of an embedded or plug-in cohort, such as `simulated-mri`; a BIDS folder; a MONAI or Decathlon datalist
-            `.json`; or a manifest `.csv` or `.tsv`. A name goes before a path of the same spelling.
+            `.json`; a manifest `.csv` or `.tsv` of scans or of connectomes; class folders of connectomes; or an `.npz` of
+            connectomes. A name goes before a path of the same spelling.
         progress:
-            Called with the number of scans that are decoded so far, and of all.
+            Called with the number of scans or connectomes that are decoded so far, and of all.
         **options:
-            For files the attributes of `SourceOptions`. For a name the plug-in's own, and `folds`, `validation`, `test`,
-            `split_seed` to draw other splits than its own.
+            For scans the attributes of `SourceOptions`, for connectomes those of `ConnectomeOptions`. For a name the plug-in's
+            own, and `folds`, `validation`, `test`, `split_seed` to draw other splits than its own.
 
     Raises:
         CohortError: If something is wrong with the data: with all problems at once.
@@ -36,13 +38,13 @@ def load_cohort(source: str | Path, *, progress: Callable[[int, int], None] | No
     path = _path(source)
     if path is None:
         return _load_named(str(source), options)
-    from nas_fusion.cohorts.from_files import load  # MONAI's transforms take seconds to import: only where there are files
-
-    return load(path, SourceOptions.of(options), progress)
+    reader, own = _reader(path, options)
+    cohort: Cohort = reader.load(path, own, progress)
+    return cohort
 
 
 def check_source(source: str | Path, **options: Any) -> list[Problem]:
-    """Return all that is wrong with the data of a source, voxels included; an empty list if a search can start.
+    """Return all that is wrong with the data of a source, voxels and weights included; an empty list if a search can start.
 
     Args:
         source: See `load_cohort`.
@@ -55,9 +57,22 @@ def check_source(source: str | Path, **options: Any) -> list[Problem]:
     if path is None:
         _load_named(str(source), options)
         return []
-    from nas_fusion.cohorts.from_files import check  # see `load_cohort`
+    reader, own = _reader(path, options)
+    problems: list[Problem] = reader.check(path, own)
+    return problems
 
-    return check(path, SourceOptions.of(options))
+
+def _reader(path: Path, options: dict[str, Any]) -> tuple[Any, Any]:
+    """Return the module that reads files of this kind, and its options."""
+    from nas_fusion.cohorts.connectome_layouts import holds_connectomes
+
+    if holds_connectomes(path, options):
+        from nas_fusion.cohorts import connectome
+
+        return connectome, ConnectomeOptions.of(options)
+    from nas_fusion.cohorts import from_files  # MONAI's transforms take seconds to import: only where there are scans
+
+    return from_files, SourceOptions.of(options)
 
 
 def _path(source: str | Path) -> Path | None:

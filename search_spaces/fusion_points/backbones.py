@@ -98,7 +98,7 @@ def build_stream(modality: Modality, classes: int, options: BackboneOptions, poi
     names = tuple(point for point in all_points(options.backbone) if point in wanted)
     if modality.kind == "vector":
         return _perceptron(modality.shape[0], classes, options.hidden, names)
-    matrix = modality.kind == "matrix"
+    matrix = modality.kind in ("matrix", "covariance")
     channels = 1 if matrix else modality.shape[0]
     stream = _residual_network(modality.spatial_dims, channels, classes, options, names)
     if matrix:
