@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from nas_fusion.analysis.arms import BASELINE
 from nas_fusion.resampling import corrected_error
 
 METRICS = ("loss", "accuracy", "sensitivity", "specificity", "f1", "auc")
@@ -69,6 +70,7 @@ class CrossValidation:
         folds: Parts of each division.
         repeats: Divisions of all subjects.
         scores: One for each arm, repeat and fold; those of a training that failed are missing.
+        baseline: What the arm of the space's baseline is called within a sentence.
         chosen: Names of the arms that are configurations somebody named: they may have been chosen on these very subjects.
         failures: What could not be trained: arm, fold and why.
         space: Name of the search space.
@@ -82,6 +84,7 @@ class CrossValidation:
     folds: int
     repeats: int
     scores: tuple[FoldScore, ...]
+    baseline: str = "the baseline"
     chosen: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
     space: str = ""
@@ -97,6 +100,10 @@ class CrossValidation:
     def others(self) -> tuple[str, ...]:
         """Names of the arms that are compared with `against`."""
         return tuple(arm for arm in self.arms if arm != self.against)
+
+    def in_words(self, arm: str) -> str:
+        """Return what an arm is called within a sentence."""
+        return self.baseline if arm == BASELINE else self.arms[arm]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from nas_fusion.cli import cohort, compare, dashboard, evaluate, listing, report, search, worker
+from nas_fusion.cli import cohort, compare, cross_validate, dashboard, evaluate, listing, report, search, worker
 from nas_fusion.study.progress import WorkFailed
 
 DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
@@ -36,6 +36,7 @@ app = typer.Typer(
 app.command("search")(search.search)
 app.command("worker")(worker.worker)
 app.command("compare")(compare.compare)
+app.command("cross-validate")(cross_validate.cross_validate)
 app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)
 app.command("dashboard")(dashboard.dashboard)

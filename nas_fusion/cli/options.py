@@ -179,8 +179,14 @@ def takes(kind: type, **more: Any) -> Callable[[Callable[..., None]], Callable[.
     return decorate
 
 
-def command_line(command: str, options: StudyOptions, **more: str) -> str:
-    """Return the command line that asks for the same again, without what is as by default."""
+def command_line(command: str, options: Any, **more: str) -> str:
+    """Return the command line that asks for the same again, without what is as by default.
+
+    Args:
+        command: Its name.
+        options: A dataclass of options, the space among them.
+        more: Further options, by name.
+    """
     hints = get_type_hints(type(options), include_extras=True)
     words = ["nas-fusion", command, options.space]
     for name, value in more.items():

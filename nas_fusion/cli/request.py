@@ -56,23 +56,64 @@ def requested(options: StudyOptions, samplers: Sequence[str], command: str) -> R
     Raises:
         ValueError: If an option, the data, the storage, or what they name is wrong.
     """
-    from nas_fusion.cohorts import load_cohort
     from nas_fusion.study.budget import max_evaluations
-    from nas_fusion.study.laboratory import Laboratory, split_digest
     from nas_fusion.study.shortening import arm_specs
-    from nas_fusion.study.spec import StudySpec
     from nas_fusion.study.storage import open_storage
     from nas_fusion.study.workers import devices_of_workers
 
-    _check_numbers(options)
-    _check_words(options)
-    typed, source_options = key_values("--set", options.space_options), _source_options(options)
+    typed = typed_options(options)
     sampler_options = _sampler_options(options, samplers)
     out = results_folder(options.out)
-    artifacts, url = artifacts_url(options.artifacts, out), storage_url(options.storage, out)
+    artifacts_url(options.artifacts, out)  # refused before a storage is made
+    url = storage_url(options.storage, out)
     storage = open_storage(url)
+    laboratory = laboratory_of(options, typed, command, out)
+    _check_startable(laboratory)
+    space = laboratory.space
+    specs = arm_specs(laboratory.spec, laboratory, samplers, sampler_options, called="--sampler-set")
+    for each in specs.values():
+        max_evaluations(each, laboratory.sampler(each), space)
+    return Request(laboratory, storage, url, out, devices_of_workers(options.device, options.workers, most=space.size), specs)
+
+
+@dataclass(frozen=True)
+class Typed:
+    """Options that were typed as `key=value`, read but not yet used: of the space, and of `load_cohort`."""
+
+    of_space: dict[str, Any]
+    of_source: dict[str, Any]
+
+
+def typed_options(options: StudyOptions) -> Typed:
+    """Check all that can be checked of the options without loading anything.
+
+    Raises:
+        ValueError: If a number is out of its range, a word empty, or a `key=value` of another form.
+    """
+    _check_numbers(options)
+    _check_words(options)
+    return Typed(key_values("--set", options.space_options), _source_options(options))
+
+
+def laboratory_of(options: StudyOptions, typed: Typed, command: str, out: Path) -> Laboratory:
+    """Return space, cohort and worker that options ask for.
+
+    Args:
+        options: As typed.
+        typed: What `typed_options` gave for them.
+        command: The command line, for the record.
+        out: Folder of the results.
+
+    Raises:
+        ValueError: If the data, or what the options name, is wrong.
+    """
+    from nas_fusion.cohorts import load_cohort
+    from nas_fusion.study.laboratory import Laboratory, split_digest
+    from nas_fusion.study.spec import StudySpec
+
+    artifacts, source_options = artifacts_url(options.artifacts, out), typed.of_source
     source = lasting(options.data or embedded_cohort(options.space))
-    space = _space(options, typed, source)
+    space = _space(options, typed.of_space, source)
     cohort = load_cohort(source, **source_options)
     spec = StudySpec(
         space=options.space,
@@ -92,12 +133,7 @@ def requested(options: StudyOptions, samplers: Sequence[str], command: str) -> R
         artifacts=artifacts,
         command=command,
     )
-    laboratory = Laboratory(spec, space, cohort)
-    _check_startable(laboratory)
-    specs = arm_specs(spec, laboratory, samplers, sampler_options, called="--sampler-set")
-    for each in specs.values():
-        max_evaluations(each, laboratory.sampler(each), space)
-    return Request(laboratory, storage, url, out, devices_of_workers(options.device, options.workers, most=space.size), specs)
+    return Laboratory(spec, space, cohort)
 
 
 def embedded_cohort(space: str) -> str:

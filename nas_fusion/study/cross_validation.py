@@ -132,6 +132,7 @@ def run_cross_validation(
         folds=plan.folds,
         repeats=plan.repeats,
         scores=tuple(scores),
+        baseline=laboratory.space.words.baseline,
         chosen=tuple(arm.name for arm in arms if arm.is_chosen),
         failures=tuple(collected.failures),
         space=laboratory.space.name,
