@@ -26,8 +26,8 @@ class BalancedRouter(Router):
         features: Features of a token.
         experts: Number of experts.
         k: How many experts handle a token, 1 to `experts`.
-        rate: The step u of the bias, on the scale of probabilities, at least 0. The paper has 0.001 for some 10^5 steps;
-            trainings here are shorter.
+        rate: The step u of the bias, on the scale of probabilities, at least 0; the default is the paper's. In n training
+            steps the bias moves by at most n u.
         granularity: As of `Router`.
 
     Raises:
@@ -36,7 +36,7 @@ class BalancedRouter(Router):
 
     bias: torch.Tensor
 
-    def __init__(self, features: int, experts: int, *, k: int = 2, rate: float = 0.01, granularity: str = "token") -> None:
+    def __init__(self, features: int, experts: int, *, k: int = 2, rate: float = 0.001, granularity: str = "token") -> None:
         super().__init__(features, experts, granularity=granularity)
         check_k(k, experts)
         if not 0 <= rate < float("inf"):

@@ -15,7 +15,7 @@ class DenseRouter(Router):
     .. math:: G(x) = \mathrm{softmax}(x W_g)
 
     References:
-        - Jordan and Jacobs, Hierarchical mixtures of experts and the EM algorithm, Neural Computation 6, 1994, section 2.
+        - Jordan and Jacobs, Hierarchical mixtures of experts and the EM algorithm, Neural Computation 6, 1994.
         - Shazeer et al., Outrageously large neural networks, ICLR 2017, `arXiv 1701.06538 <https://arxiv.org/abs/1701.06538>`_,
           section 2.1, eq. 2: "softmax gating".
 
