@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from search_spaces.expert_routing.dropout import Dropout
+from search_spaces.expert_routing.dropout import Dropout, ReLUDropout
 from search_spaces.expert_routing.features import RegionFeatures
 from search_spaces.expert_routing.layers import TokenNorm
+from search_spaces.expert_routing.linear import TokenLinear
 
 if TYPE_CHECKING:
     from nas_fusion.cohorts import Modality
@@ -31,9 +32,9 @@ class GCNLayer(nn.Module):
 
     def __init__(self, features: int, out: int, dropout: float) -> None:
         super().__init__()
-        self.linear = nn.Linear(features, out, bias=False)
+        self.linear = TokenLinear(features, out)
         self.norm = TokenNorm(out)
-        self.dropout = Dropout(dropout)
+        self.dropout = ReLUDropout(dropout)
 
     def forward(self, tokens: torch.Tensor, graph: torch.Tensor) -> torch.Tensor:
         """Return tokens `(batch, regions, out)`.
@@ -46,7 +47,7 @@ class GCNLayer(nn.Module):
             tokens = self.linear(graph @ tokens)
         else:
             tokens = graph @ self.linear(tokens)
-        found: torch.Tensor = self.dropout(self.norm(tokens).relu())
+        found: torch.Tensor = self.dropout(self.norm(tokens))
         return found
 
 
@@ -64,11 +65,9 @@ class GINLayer(nn.Module):
     def __init__(self, features: int, out: int, dropout: float) -> None:
         super().__init__()
         self.epsilon = nn.Parameter(torch.zeros(()))
-        self.mlp = nn.Sequential(
-            nn.Linear(features, out, bias=False), TokenNorm(out), nn.ReLU(), nn.Linear(out, out, bias=False)
-        )
+        self.mlp = nn.Sequential(TokenLinear(features, out), TokenNorm(out), nn.ReLU(), TokenLinear(out, out))
         self.norm = TokenNorm(out)
-        self.dropout = Dropout(dropout)
+        self.dropout = ReLUDropout(dropout)
 
     def forward(self, tokens: torch.Tensor, graph: torch.Tensor) -> torch.Tensor:
         """Return tokens `(batch, regions, out)`.
@@ -78,7 +77,7 @@ class GINLayer(nn.Module):
             graph: Binary adjacency without self-loops `(batch, regions, regions)`.
         """
         gathered = torch.baddbmm((1 + self.epsilon) * tokens, graph, tokens)
-        found: torch.Tensor = self.dropout(self.norm(self.mlp(gathered)).relu())
+        found: torch.Tensor = self.dropout(self.norm(self.mlp(gathered)))
         return found
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from search_spaces.expert_routing.dropout import Dropout
+from search_spaces.expert_routing.dropout import ReLUDropout
+from search_spaces.expert_routing.linear import TokenLinear
 
 
 class TokenNorm(nn.BatchNorm1d):
@@ -18,11 +19,8 @@ class TokenNorm(nn.BatchNorm1d):
         return super().forward(tokens.flatten(0, -2)).view(tokens.shape)
 
 
-class LinearExpert(nn.Module):
+class LinearExpert(nn.Sequential):
     """The published expert: batch normalisation, ReLU, dropout, linear, batch normalisation.
-
-    The first normalisation is the same for all experts of a layer but for its scale and shift, since all see the same tokens:
-    whoever calls the expert normalises the tokens once, the expert scales and shifts them. That changes no number.
 
     Args:
         features: Features of a token, in and out.
@@ -30,33 +28,28 @@ class LinearExpert(nn.Module):
     """
 
     def __init__(self, features: int, dropout: float) -> None:
-        super().__init__()
-        self.scale = nn.Parameter(torch.ones(features))
-        self.shift = nn.Parameter(torch.zeros(features))
-        self.dropout = Dropout(dropout)
-        self.linear = nn.Linear(features, features, bias=False)
-        self.norm = TokenNorm(features)
-
-    def forward(self, normalised: torch.Tensor) -> torch.Tensor:
-        """Return the tokens that a layer adds `(batch, tokens, features)`, from normalised ones of the same shape."""
-        hidden = torch.addcmul(self.shift, normalised, self.scale).relu()
-        found: torch.Tensor = self.norm(self.linear(self.dropout(hidden)))
-        return found
+        super().__init__(TokenNorm(features), ReLUDropout(dropout), TokenLinear(features, features), TokenNorm(features))
 
 
-class MLPExpert(LinearExpert):
-    """As `LinearExpert`, with a hidden layer of twice the width instead of the linear map."""
+class MLPExpert(nn.Sequential):
+    """As `LinearExpert`, with a hidden layer of twice the width instead of the linear map.
+
+    Args:
+        features: Features of a token, in and out.
+        dropout: Probability in [0, 1).
+    """
 
     def __init__(self, features: int, dropout: float) -> None:
-        super().__init__(features, dropout)
-        self.wide = nn.Linear(features, 2 * features)
-        self.linear = nn.Linear(2 * features, features, bias=False)
-
-    def forward(self, normalised: torch.Tensor) -> torch.Tensor:
-        """Return the tokens that a layer adds `(batch, tokens, features)`, from normalised ones of the same shape."""
-        hidden = torch.addcmul(self.shift, normalised, self.scale).relu()
-        found: torch.Tensor = self.norm(self.linear(self.wide(self.dropout(hidden)).relu()))
-        return found
+        wide = 2 * features
+        super().__init__(
+            TokenNorm(features),
+            ReLUDropout(dropout),
+            TokenLinear(features, wide),
+            TokenNorm(wide),
+            nn.ReLU(),
+            TokenLinear(wide, features),
+            TokenNorm(features),
+        )
 
 
 EXPERTS: dict[str, Callable[[int, float], nn.Module]] = {"linear": LinearExpert, "mlp": MLPExpert}
@@ -81,7 +74,7 @@ class StaticLayer(nn.Module):
 
 def projection(features: int, out: int) -> nn.Sequential:
     """Return a linear projection of tokens with batch normalisation and ReLU."""
-    return nn.Sequential(nn.Linear(features, out, bias=False), TokenNorm(out), nn.ReLU())
+    return nn.Sequential(TokenLinear(features, out), TokenNorm(out), nn.ReLU())
 
 
 def pool(tokens: torch.Tensor, how: str) -> torch.Tensor:

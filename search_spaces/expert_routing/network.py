@@ -14,7 +14,7 @@ from nas_fusion import MixtureOfExperts, Router, Routing, build_router
 from search_spaces.expert_routing.architecture import Mixture, ModelOptions
 from search_spaces.expert_routing.encoders import GraphEncoder
 from search_spaces.expert_routing.graphs import Graphs
-from search_spaces.expert_routing.layers import EXPERTS, StaticLayer, TokenNorm, pool, projection
+from search_spaces.expert_routing.layers import EXPERTS, StaticLayer, pool, projection
 
 if TYPE_CHECKING:
     from nas_fusion.cohorts import Batch, Inputs, Modality
@@ -89,7 +89,7 @@ class ConnectomeNetwork(nn.Module):
 
     Each modality has a branch of its own, over its specific projection; the branch `fused` runs over the shared projections of
     all modalities of the same subject, one after the other along the axis of tokens. A fusion layer adds to its tokens what
-    one expert, or a mixture of them, makes of the normalised tokens; routers see the normalised tokens too.
+    one expert, or a mixture of them, makes of them.
 
     Args:
         inputs: Modalities, at least two, and classes. Modalities may differ in the number of regions.
@@ -122,11 +122,10 @@ class ConnectomeNetwork(nn.Module):
         self.specific = nn.ModuleDict({key: projection(options.hidden, width) for key in names.values()})
         self.shared = nn.ModuleDict({key: projection(options.hidden, width) for key in names.values()})
         routers: dict[Mixture, Router] | None = {} if shared_router else None
-        self.branches, self.norms = nn.ModuleDict(), nn.ModuleDict()
+        self.branches = nn.ModuleDict()
         for branch in self.branch_names:
             layer = partial(_fusion_layer, options, mixtures.get(branch), routers)
             self.branches[branch] = nn.ModuleList(layer() for _ in range(options.layers))
-            self.norms[branch] = nn.ModuleList(TokenNorm(width, affine=False) for _ in range(options.layers))
         self.anchor = nn.Sequential(nn.Linear(len(self.branch_names) * width, options.anchor or width), nn.ReLU())
         self.classifier = nn.Linear(options.anchor or width, classes)
         self.temperature = nn.Parameter(torch.tensor(0.07).log())  # of the contrastive loss, as its logarithm
@@ -172,14 +171,14 @@ class ConnectomeNetwork(nn.Module):
         return self
 
     def _run(self, branch: str, tokens: torch.Tensor, routings: dict[str, Routing]) -> torch.Tensor:
-        layers, norms = self.branches[branch], self.norms[branch]
-        assert isinstance(layers, nn.ModuleList) and isinstance(norms, nn.ModuleList)
-        for number, (layer, norm) in enumerate(zip(layers, norms, strict=True)):
+        layers = self.branches[branch]
+        assert isinstance(layers, nn.ModuleList)
+        for number, layer in enumerate(layers):
             if isinstance(layer, MixtureOfExperts):
-                found, routings[f"branches.{branch}.{number}"] = layer(norm(tokens))
+                found, routings[f"branches.{branch}.{number}"] = layer(tokens)
                 tokens = tokens + (found / len(layer.experts) if self.options.output_scale else found)
             else:
-                tokens = tokens + layer(norm(tokens))
+                tokens = tokens + layer(tokens)
         return tokens
 
     def _check(self, inputs: Mapping[str, torch.Tensor], present: torch.Tensor | None) -> None:
