@@ -15,12 +15,13 @@ class BalancedRouter(Router):
     After each forward pass in training mode :math:`b_i \leftarrow b_i + u \, \mathrm{sign}(\bar c - c_i)`, where :math:`c_i`
     is the number of tokens that expert i was given and :math:`\bar c` the mean over experts: an expert that falls behind is
     chosen more readily, until all are used. The bias is a buffer and has no gradient, so balance never competes with the task.
-    The probabilities are a softmax of a linear map; the selected ones are rescaled to sum 1 without gradient through the
-    factor, so that the task's gradient reaches the router for each k, see `nas_fusion.routing.selection.rescaled`.
+    The probabilities are a softmax of a linear map (the paper prefers sigmoids, which are no probabilities of one expert
+    among all); the selected ones are rescaled to sum 1 without gradient through the factor, so that the task's gradient
+    reaches the router for each k, see `nas_fusion.routing.selection.rescaled`.
 
     References:
         - Wang et al., Auxiliary-loss-free load balancing strategy for mixture-of-experts, 2024, `arXiv 2408.15664
-          <https://arxiv.org/abs/2408.15664>`_, section 3, eq. 3 and algorithm 1.
+          <https://arxiv.org/abs/2408.15664>`_, section 3, algorithm 1.
 
     Args:
         features: Features of a token.

@@ -43,6 +43,8 @@ def rescaled(probabilities: torch.Tensor, selected: torch.Tensor) -> torch.Tenso
 
     The factor counts as a constant in the gradient. So the gates sum to 1 in value, and each still passes on the gradient of
     its probability, also the only one of k = 1 (with the factor's gradient it would be the constant 1, without any).
+    Probabilities that have vanished in floating point count as the smallest number.
     """
-    kept = torch.where(selected, probabilities, 0.0)
+    above_0 = probabilities.clamp_min(torch.finfo(probabilities.dtype).tiny)
+    kept = torch.where(selected, above_0, 0.0)
     return kept / kept.detach().sum(1, keepdim=True)

@@ -100,6 +100,18 @@ def test_does_not_collapse_where_top_k_does() -> None:
     assert used == {"balanced": 4, "top_k": 1}
 
 
+def test_a_selected_probability_may_have_vanished() -> None:
+    router, tokens = BalancedRouter(5, 4, k=1), torch.ones(2, 3, 5)
+    with torch.no_grad():
+        router.gate.weight.copy_(torch.tensor([[100.0], [0.0], [0.0], [0.0]]).expand(4, 5))
+        router.bias[2] = 3
+    routing = router(tokens)
+    assert torch.equal(routing.gates, torch.tensor([0.0, 0, 1, 0]).expand(2, 3, 4))
+    assert routing.probabilities[..., 2].max() == 0
+    routing.gates.square().sum().backward()
+    assert router.gate.weight.grad is not None and bool(router.gate.weight.grad.isfinite().all())
+
+
 def test_wrong_options_raise() -> None:
     with pytest.raises(ValueError, match="`rate` must be a finite number of at least 0, but got -1"):
         BalancedRouter(5, 3, rate=-1)
