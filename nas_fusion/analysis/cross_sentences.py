@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 
+from nas_fusion.analysis.arms import BASELINE
 from nas_fusion.analysis.cross_validation import (
     LOWER_IS_BETTER,
     METRICS,
@@ -80,7 +81,7 @@ def how_it_was_compared(result: CrossValidation) -> str:
 
 def _against(result: CrossValidation, table: pd.DataFrame, arm: str) -> Finding:
     row, name, other = table.loc[(arm, "loss")], result.in_words(arm), result.in_words(result.against)
-    begin = name[0].upper() + name[1:]
+    begin = name[0].upper() + name[1:] if arm == BASELINE else name
     if math.isnan(row["p"]):
         sentence = f"{begin} and {other} cannot be compared: fewer than two folds have a loss of both."
         return Finding("not_judged", sentence)
@@ -119,9 +120,8 @@ def _other_scores(table: pd.DataFrame, arm: str) -> str:
     rest = [words[metric] for metric, row in rows.items() if not row["p_holm"] < LEVEL]
     said = ""
     if differing:
-        said = (
-            f" Of the other scores, {'this differs' if len(differing) == 1 else 'these differ'}: {_listed(differing, 'and')}."
-        )
+        verb = "this differs" if len(differing) == 1 else "these differ"
+        said = f" Of the other scores, {verb}: {_listed(differing, 'and')}."
     return said + (f" No difference is shown in {_listed(rest, 'or')}." if rest else "")
 
 
@@ -148,8 +148,8 @@ def _longer_training(result: CrossValidation) -> list[Finding]:
         return []
     named = _listed([f"{result.in_words(arm)} {epochs[arm]:.0f}" for arm in longer], "and")
     sentence = (
-        f"Not all arms were trained equally long: {result.in_words(result.against)} saw {base:.0f} epochs (inherited ones and "
-        f"those of all members included), {named}. A part of a difference may come from that."
+        f"Not all arms were trained for equally many epochs: {result.in_words(result.against)} saw {base:.0f} "
+        f"(those that it inherits included), {named}. A part of a difference may come from that."
     )
     return [Finding("longer_training", sentence, level="note")]
 

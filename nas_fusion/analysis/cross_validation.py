@@ -34,7 +34,7 @@ class FoldScore:
         n_test: Held-out subjects.
         scores: Each of `METRICS` on the held-out subjects; not a number where it is undefined.
         validation_loss: What was selected on, in nats.
-        epochs: Epochs that its weights have seen, inherited ones included; of an ensemble those of all members.
+        epochs: Epochs that its weights have seen, inherited ones included; of an ensemble the most that a member's have.
         usage_entropy: Routed layer to the entropy of its mean gates over that of even gates, in [0, 1]: near 0 where one
             expert gets everything (collapse). Empty for a model without experts.
         gate_entropy: Routed layer to the mean entropy of a token's gates over that of even gates, in [0, 1]: near 0 where

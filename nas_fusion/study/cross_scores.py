@@ -37,7 +37,7 @@ def score_fold(outer: OuterFold, arms: Sequence[CrossArm], laboratory: Laborator
         listener: Is told each score.
         worker: Index of this worker, for the listener.
     """
-    bench = _Bench(outer, laboratory)
+    subjects = _Subjects(outer, laboratory)
     for arm in arms:
         label = f"{outer.label}: {arm.name}"
 
@@ -45,16 +45,15 @@ def score_fold(outer: OuterFold, arms: Sequence[CrossArm], laboratory: Laborator
             listener(EpochDone(worker, label, outer.number, epoch, loss))
 
         try:
-            evaluation, predictions = bench.tested(arm, on_epoch)
+            evaluation, predictions = subjects.tested(arm, on_epoch)
         except Exception as error:  # noqa: BLE001  # any model may fail in any way; the others go on
             listener(EvaluationFailed(worker, label, f"{type(error).__name__}: {error}"))
             continue
-        score = _score(outer, arm, evaluation, predictions, bench.store.details(evaluation.key))
-        listener(FoldScored(worker, label, score))
+        listener(FoldScored(worker, label, subjects.score(arm, evaluation, predictions)))
         listener(EvaluationDone(worker, label, evaluation.value, evaluation.trained))
 
 
-class _Bench:
+class _Subjects:
     """A fold's subjects, and a worker for each space whose arms are trained on them."""
 
     def __init__(self, outer: OuterFold, laboratory: Laboratory) -> None:
@@ -65,7 +64,7 @@ class _Bench:
         self.cohort: Cohort = replace(whole, splits=splits)
         self.held_out: Cohort = whole.subset(splits.test)
         self.store: Store = laboratory.store
-        self._laboratory, self._seed = laboratory, outer.seed
+        self._laboratory, self._outer = laboratory, outer
         self._workers: dict[str, EvaluationWorker] = {}
 
     def tested(self, arm: CrossArm, on_epoch: Any) -> tuple[Evaluation, Predictions]:
@@ -84,6 +83,31 @@ class _Bench:
             self.store.put_predictions(key, worker.predict([evaluation.key], self.held_out))
         return evaluation, self.store.predictions(key)
 
+    def score(self, arm: CrossArm, evaluation: Evaluation, predictions: Predictions) -> FoldScore:
+        """Return what an arm scored, and what its training left beside."""
+        (fold,) = self._outer.splits.folds
+        usage, gates = _expert_entropies(evaluation, self.store.details(evaluation.key))
+        return FoldScore(
+            arm=arm.name,
+            repeat=self._outer.repeat,
+            fold=self._outer.number,
+            key=evaluation.key,
+            n_train=len(fold.train),
+            n_validation=len(fold.validation),
+            n_test=len(predictions.subjects),
+            scores={"loss": float(predictions.losses.mean()), **metrics(predictions.labels, predictions.probabilities)},
+            validation_loss=evaluation.value,
+            epochs=self._epochs(arm, evaluation),
+            usage_entropy=usage,
+            gate_entropy=gates,
+        )
+
+    def _epochs(self, arm: CrossArm, evaluation: Evaluation) -> float:
+        """Return how many epochs an arm's weights have seen, of an ensemble the most that a member's have."""
+        keys = (evaluation.key,) if arm.reference is None else self._worker(arm).members(arm.reference)
+        known = [self.store.get(key) for key in keys]
+        return max((each.cost["lineage_epochs"] for each in known if each is not None), default=math.nan)
+
     def _worker(self, arm: CrossArm) -> EvaluationWorker:
         space, spec = arm.space, self._laboratory.spec
         name = json.dumps([space.name, space.options()], sort_keys=True, default=str)
@@ -94,31 +118,10 @@ class _Bench:
                 store=self.store,
                 plan=spec.plan,
                 inherit=spec.inherit,
-                seed=self._seed,
+                seed=self._outer.seed,
                 device=spec.device,
             )
         return self._workers[name]
-
-
-def _score(
-    outer: OuterFold, arm: CrossArm, evaluation: Evaluation, predictions: Predictions, details: Mapping[str, Any]
-) -> FoldScore:
-    (fold,) = outer.splits.folds
-    usage, gates = _expert_entropies(evaluation, details)
-    return FoldScore(
-        arm=arm.name,
-        repeat=outer.repeat,
-        fold=outer.number,
-        key=evaluation.key,
-        n_train=len(fold.train),
-        n_validation=len(fold.validation),
-        n_test=len(outer.splits.test),
-        scores={"loss": float(predictions.losses.mean()), **metrics(predictions.labels, predictions.probabilities)},
-        validation_loss=evaluation.value,
-        epochs=float(evaluation.cost.get("lineage_epochs", math.nan)),
-        usage_entropy=usage,
-        gate_entropy=gates,
-    )
 
 
 def _expert_entropies(evaluation: Evaluation, details: Mapping[str, Any]) -> tuple[dict[str, float], dict[str, float]]:
