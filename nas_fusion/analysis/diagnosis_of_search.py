@@ -7,7 +7,7 @@ from nas_fusion.analysis.arms import Arm, Comparison
 from nas_fusion.analysis.findings import Finding
 from nas_fusion.analysis.gain import NEGLIGIBLE
 from nas_fusion.analysis.landscape import Landscape
-from nas_fusion.analysis.naming import chosen_in_words, count_of_configurations, in_words
+from nas_fusion.analysis.naming import all_configurations, chosen_in_words, count_of_configurations, in_words
 from nas_fusion.analysis.paired import paired_difference
 from nas_fusion.analysis.regret import Shortfall, shortfall
 from nas_fusion.analysis.ways_out import WayOut, is_trapped, ways_out
@@ -142,15 +142,15 @@ def _outdone(comparison: Comparison, arm: Arm) -> list[Finding]:
     if lead.mean <= max(NEGLIGIBLE, 2 * lead.standard_error):
         return []
     space = comparison.space
-    size = count_of_configurations(space)
     sentence = (
         f"{arm.title} missed something: it stopped at {chosen_in_words(space, arm)} ({arm.value:.3f} nats), but {better.title} "
         f"found {chosen_in_words(space, better)} ({better.value:.3f}) with {better.n_evaluations} evaluations against "
         f"{arm.n_evaluations}, a loss lower by {lead.mean:.3f} ± {lead.standard_error:.3f} nats for the same validation "
-        f"subjects. How far either is from the best of all {size} configurations is not known."
+        f"subjects. How far either is from the best of {all_configurations(space)} is not known."
     )
     causes = (space.words.local_cause, "the weights that the better one inherited have been trained for longer")
     names = [other.name for other in comparison.searches]
-    missing = [name for name in (("exhaustive",) if size <= _SMALL else ("floating", "surrogate")) if name not in names]
+    others = ("exhaustive",) if count_of_configurations(space) <= _SMALL else ("floating", "surrogate")
+    missing = [name for name in others if name not in names]
     command = next_command(comparison, {"--samplers": ",".join([*names, *missing])}, verb="compare")
     return [Finding("outdone", sentence, causes, command)]

@@ -177,10 +177,8 @@ class Landscape:
 
     @property
     def complete(self) -> bool:
-        """Whether the loss of every canonical configuration is known."""
-        if not self.space.is_constrained:
-            return len(self.losses) == self.space.size
-        return all(configuration in self.losses for configuration in self.space.configurations())
+        """Whether the loss of every canonical configuration is known; `False` of a space that is too large to count them."""
+        return len(self.losses) == self.space.n_configurations
 
     def check_complete(self) -> None:
         """Raise unless the landscape is complete.
@@ -189,8 +187,8 @@ class Landscape:
             ValueError: If a configuration is missing.
         """
         if not self.complete:
-            every = self.space.configurations() if self.space.is_constrained else range(self.space.size)
-            raise ValueError(f"`landscape` must be complete, but got {len(self)} of {sum(1 for _ in every)} configurations.")
+            every = self.space.n_configurations or f"at most {self.space.size}"
+            raise ValueError(f"`landscape` must be complete, but got {len(self)} of {every} configurations.")
 
     @property
     def samples(self) -> Mapping[Configuration, tuple[float, ...]]:
@@ -308,7 +306,8 @@ class Landscape:
         return len(self.losses)
 
     def __repr__(self) -> str:
-        return f"Landscape({len(self)} of {self.space.size} configurations, minimum {self.minimum:.4g})"
+        every = self.space.n_configurations or f"at most {self.space.size}"
+        return f"Landscape({len(self)} of {every} configurations, minimum {self.minimum:.4g})"
 
 
 def _mean(runs: Runs) -> float:

@@ -104,5 +104,10 @@ def count_of_configurations(space: SearchSpace) -> int:
     return space.n_configurations or space.size
 
 
+def all_configurations(space: SearchSpace) -> str:
+    """Return the same in words: `all 31 configurations`, without a number where that would be no more than a bound."""
+    return "all configurations" if space.n_configurations is None else f"all {space.n_configurations} configurations"
+
+
 def _equal(letters: tuple[str, ...]) -> bool:
     return len(set(letters)) == 1

@@ -21,7 +21,8 @@ class BackwardSampler(LatticeSampler):
     best on the way down is selected if it is an improvement on A_0, otherwise A_0. Since it sees points together from the
     beginning, it finds pairs that help only together, which greedy search misses; it pays with the largest models first.
 
-    Modules are not exchanged: with several to choose from, those of the start remain.
+    Modules are not exchanged: with several to choose from, those of the start remain. In a space of more than 2^14
+    configurations a warning asks for a `start` where it is left to the order of the choices.
 
     With `patience=None` it takes the same steps as mlxtend's `SequentialFeatureSelector(forward=False)`, which always goes down
     to one feature and never looks at the empty set.

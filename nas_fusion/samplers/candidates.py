@@ -10,9 +10,9 @@ import numpy as np
 
 from nas_fusion.samplers.coding import Coded, Coding, Ints
 from nas_fusion.samplers.moves import Moves
+from nas_fusion.space import LISTED
 
-LISTED = 2**14  # so many configurations at most are all considered
-_DRAWN = 2048
+_DRAWN = 1024
 
 
 class Evaluation(NamedTuple):
@@ -90,15 +90,16 @@ class Candidates:
     def listed(self) -> Ints:
         """(count, units) array of all configurations, by number of active units, then by index."""
         radix = np.cumprod((1, *self.sizes[:-1]))
-        return self._sorted(np.arange(self.moves.size)[:, None] // radix % np.array(self.sizes))
+        levels = self.joined(np.arange(self.moves.size)[:, None] // radix % np.array(self.sizes))
+        return levels[[self.contains(self.index(row)) for row in levels]] if self.moves.space.is_constrained else levels
 
     def drawn(self, seed: int) -> Ints:
-        """Return random configurations, the same ones for the same seed."""
+        """Return random configurations, canonical or not, the same ones for the same seed."""
         generator = np.random.default_rng(seed)
-        return self._sorted(generator.integers(0, self.sizes, size=(_DRAWN, len(self.sizes))))
+        return self.joined(generator.integers(0, self.sizes, size=(_DRAWN, len(self.sizes))))
 
     def neighbours(self, levels: Ints) -> Ints:
-        """Return all configurations that differ in one unit from one of the rows."""
+        """Return what differs in one unit from one of the rows, canonical or not: moves forward, moves back and changes."""
         found = []
         for unit, size in enumerate(self.sizes):
             for shift in range(1, size):
@@ -107,14 +108,16 @@ class Candidates:
                 found.append(moved)
         return np.vstack(found)
 
-    def joined(self, *levels: Ints) -> Ints:
-        """Return the allowed ones of some rows, each once, by number of active units, then by index."""
-        return self._sorted(np.vstack(levels))
+    def canonical(self, levels: Ints) -> Ints:
+        """Return the canonical forms of some rows as far as they are allowed, each once, as `joined` orders them."""
+        moves = self.moves
+        if not moves.space.is_constrained:
+            return self.joined(levels)
+        forms = (moves.space.canonical(moves.space.configuration(self.index(row))) for row in levels)
+        allowed = (form for form in forms if not moves.is_restricted or moves.is_allowed(form))
+        return self.joined(self.levels([moves.index(form) for form in allowed]))
 
-    def _sorted(self, levels: Ints) -> Ints:
-        levels = np.unique(levels, axis=0)
-        order = np.lexsort((*levels.T, (levels > 0).sum(1)))
-        levels = levels[order]
-        if not self.moves.space.is_constrained:
-            return levels
-        return levels[[self.contains(self.index(row)) for row in levels]]
+    def joined(self, *levels: Ints) -> Ints:
+        """Return some rows, each once, by number of active units, then by index."""
+        rows = np.unique(np.vstack(levels), axis=0)
+        return rows[np.lexsort((*rows.T, (rows > 0).sum(1)))]

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import Any
 
+_MOST_ENUMERATED = 2**20
+
 
 def check_count(name: str, count: Any, *, least: int = 1) -> int:
     """Return a number if it is whole and large enough.
@@ -17,6 +19,19 @@ def check_count(name: str, count: Any, *, least: int = 1) -> int:
     if type(count) is not int or count < least:
         raise ValueError(f"`{name}` must be a whole number of at least {least}, but got {count!r}.")
     return count
+
+
+def check_enumerable(size: int) -> None:
+    """Raise if a space has too many configurations to go through all of them, those included that are not canonical.
+
+    Raises:
+        ValueError: If they are more than 2^20.
+    """
+    if size > _MOST_ENUMERATED:
+        raise ValueError(
+            f"`space` must have at most {_MOST_ENUMERATED} configurations to be searched exhaustively, but got {_about(size)}: "
+            "take a search that chooses, such as sfsa, beam or surrogate."
+        )
 
 
 def check_switch(name: str, value: Any) -> bool:
@@ -61,6 +76,11 @@ def check_lists(name: str, value: Any) -> list[tuple[Any, ...]]:
         if not _is_list(each) or len(each) < 2 or any(one in each[:position] for position, one in enumerate(each)):
             raise ValueError(f"`{name}` must be lists of at least two different parameters, but got {each!r}.")
     return [tuple(each) for each in value]
+
+
+def _about(size: int) -> str:
+    """Return a large number in few letters; Python's own conversion ends at 1.8e308."""
+    return str(size) if size < 10**9 else f"about 10^{round(math.log10(size))}"
 
 
 def _is_list(value: Any) -> bool:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from nas_fusion.samplers._base import SearchSampler
+from nas_fusion.samplers.checks import check_enumerable
 from nas_fusion.samplers.engine import Engine
 from nas_fusion.samplers.enumeration import Enumeration
+from nas_fusion.space import SearchSpace
 
 
 class ExhaustiveSampler(SearchSampler):
@@ -23,7 +27,7 @@ class ExhaustiveSampler(SearchSampler):
         seed: Of the generator for parameters that are not the space's.
 
     Raises:
-        ValueError: If an option is out of its range.
+        ValueError: If an option is out of its range, or the space has more than 2^20 configurations.
 
     Example:
         >>> sampler = ExhaustiveSampler({"layer1": ["none", "mmtm"], "layer2": ["none", "mmtm", "concat_conv"]})
@@ -31,6 +35,19 @@ class ExhaustiveSampler(SearchSampler):
         >>> study.optimize(objective)  # ends after 6 trials
         >>> sampler.best(study)
     """
+
+    def __init__(
+        self,
+        space: SearchSpace | Mapping[str, Sequence[str]],
+        *,
+        inherit: str | None = None,
+        forced: Mapping[str, str] | None = None,
+        groups: Sequence[Sequence[str]] = (),
+        max_retries: int = 2,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(space, inherit=inherit, forced=forced, groups=groups, max_retries=max_retries, seed=seed)
+        check_enumerable(self.moves.size)
 
     def _engine(self) -> Engine:
         return Enumeration(self.moves, self.inherit)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Unpack
 
 from nas_fusion.samplers.checks import check_switch
-from nas_fusion.samplers.floating_rounds import FloatingRounds
+from nas_fusion.samplers.floating_rounds import Back, FloatingRounds
 from nas_fusion.samplers.lattice_sampler import LatticeOptions, LatticeSampler
 from nas_fusion.samplers.policy import Policy
 from nas_fusion.space import SearchSpace
@@ -26,8 +26,11 @@ class FloatingSampler(LatticeSampler):
 
     The size is the number of active points (a group counts as one). To exchange one module for another, a step back takes the
     one off, and the next step along may put the other in; in the backward search, a step back may put another module in the
-    place of the one just switched off. Each configuration is evaluated at most once, from the parent from which the search
-    first came to it: where weights are inherited, too, it never costs more than exhaustive search.
+    place of the one just switched off. With `changes=True`, each step back may also exchange the choice of one point for
+    another that is not off, which leaves the size as it is: where points have several choices, the search corrects these, too.
+    A step back is the best of all moves that lead to a better set of their own size. Each configuration is evaluated at most
+    once, from the parent from which the search first came to it: where weights are inherited, too, it never costs more than
+    exhaustive search.
 
     Source: Pudil, Novovicova & Kittler, Floating search methods in feature selection, Pattern Recognition Letters 15 (1994).
     mlxtend's `SequentialFeatureSelector(floating=True)` demands two things more of a step back: that it also improves on the
@@ -40,6 +43,7 @@ class FloatingSampler(LatticeSampler):
         direction: `"forward"` or `"backward"`.
         strict: Whether a step back must also improve on what it is taken from, and never undo the last step along, as in
             mlxtend.
+        changes: Whether a step back may also exchange one choice for another; no other search of this kind does.
         **options: Those of `LatticeSampler`; `patience` counts steps along and is `None` here by default: all sizes.
 
     Raises:
@@ -58,14 +62,17 @@ class FloatingSampler(LatticeSampler):
         *,
         direction: str = "forward",
         strict: bool = False,
+        changes: bool = False,
         **options: Unpack[LatticeOptions],
     ) -> None:
         if direction not in DIRECTIONS:
             raise ValueError(f"`direction` must be one of {', '.join(DIRECTIONS)}, but got {direction!r}.")
         self._is_forward, self._strict = direction == "forward", check_switch("strict", strict)
+        self._changes = check_switch("changes", changes)
         options.setdefault("patience", None)
         super().__init__(space, **options)
 
     def _make_policy(self) -> Policy:
         opening = self._forward_opening() if self._is_forward else self._backward_opening()
-        return FloatingRounds(self.moves, self._rule, opening, forward=self._is_forward, strict=self._strict)
+        back = Back(strict=self._strict, changes=self._changes)
+        return FloatingRounds(self.moves, self._rule, opening, forward=self._is_forward, back=back)

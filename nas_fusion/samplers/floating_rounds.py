@@ -27,6 +27,19 @@ class FloatingFront(Front):
     records: Mapping[int, Node] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Back:
+    """What a step back may be.
+
+    Attributes:
+        strict: Whether it must also improve on what it is taken from, and none ever undoes the last step along.
+        changes: Whether it may also exchange one choice for another that is not off.
+    """
+
+    strict: bool = False
+    changes: bool = False
+
+
 class FloatingRounds(Policy):
     """Goes along in one direction by the best move, whatever its cost, and steps back after each such move.
 
@@ -39,14 +52,14 @@ class FloatingRounds(Policy):
         rule: What every search in rounds is told. Patience counts steps along.
         opening: What is evaluated first, see `Policy`.
         forward: Whether moves along switch on, not off.
-        strict: Whether a step back must also improve on what it is taken from, and none ever undoes the last step along.
+        back: What a step back may be.
     """
 
     def __init__(
-        self, moves: Moves, rule: Rule, opening: Sequence[Configuration], *, forward: bool = True, strict: bool = False
+        self, moves: Moves, rule: Rule, opening: Sequence[Configuration], *, forward: bool = True, back: Back | None = None
     ) -> None:
         super().__init__(moves, rule, opening)
-        self._forward, self._strict = forward, strict
+        self._forward, self._back_rule = forward, Back() if back is None else back
 
     @property
     def max_evaluations(self) -> int:
@@ -60,21 +73,30 @@ class FloatingRounds(Policy):
     def continued(self, front: Front, known: Known, met: Met) -> Front:
         assert isinstance(front, FloatingFront) and front.current is not None, "Should not reach."
         current = front.current
-        result = next(iter(self.results(front, known)), None)
+        results = self.results(front, known)
         front = replace(front, round=front.round + 1, candidates=(), controls=())
         if front.barred is None:
+            result = next(iter(results), None)
             judged = self.judged(front, result, known)
             if result is None or self.is_over(judged):
                 return judged
             old, new = current.configuration, result.configuration
             changed = {parameter: choice for parameter, choice in old.items() if choice != new[parameter]}
             return self._back(self._recorded(judged, result, known), result, changed, met)
-        if result is None or not self._is_worth_it(front, result, known):
+        result = self._step_back(front, results, known)
+        if result is None:
             return self._along(front, current, met)
         judged = self.judged(front, result, known)
         judged = replace(judged, stale=min(judged.stale, front.stale))
-        barred = front.barred if self._strict else {}
+        barred = front.barred if self._back_rule.strict else {}
         return self._back(self._recorded(judged, result, known), result, barred, met)
+
+    def _step_back(self, front: FloatingFront, results: Sequence[Node], known: Known) -> Node | None:
+        """Return the best of the moves, ranked, that is worth it; of one size only the best can be."""
+        of_size: dict[int, Node] = {}
+        for node in results:
+            of_size.setdefault(self._size(node), node)
+        return next((node for node in of_size.values() if self._is_worth_it(front, node, known)), None)
 
     def _is_worth_it(self, front: FloatingFront, node: Node, known: Known) -> bool:
         """Return whether a step back is taken; where its size is new there is only what it is taken from to compare with."""
@@ -82,7 +104,7 @@ class FloatingRounds(Policy):
         return (
             self.improves(node, record, known)
             and self.beats_control(node, known)
-            and (not self._strict or self.improves(node, front.current, known))
+            and (not self._back_rule.strict or self.improves(node, front.current, known))
         )
 
     def _recorded(self, front: FloatingFront, node: Node, known: Known) -> FloatingFront:
@@ -96,11 +118,11 @@ class FloatingRounds(Policy):
         return self._expanded(replace(front, current=current, barred=None), steps, met)
 
     def _back(self, front: FloatingFront, current: Node, barred: Mapping[str, str], met: Met) -> FloatingFront:
-        steps = [
-            step
-            for step in self.steps(current, forward=not self._forward)
-            if all(step[parameter] != choice for parameter, choice in barred.items())
-        ]
+        steps = self.steps(current, forward=not self._forward)
+        if self._back_rule.changes:
+            steps += self.moves.changes(current.configuration)
+        root = self.opening[0]
+        steps = [step for step in steps if step != root and all(step[p] != choice for p, choice in barred.items())]
         if not steps:
             return self._along(front, current, met)
         return self._expanded(replace(front, current=current, barred=barred), steps, met)

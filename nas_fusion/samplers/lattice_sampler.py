@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypedDict
@@ -12,7 +13,7 @@ from nas_fusion.samplers.engine import Engine
 from nas_fusion.samplers.lattice import Lattice
 from nas_fusion.samplers.policy import Policy, Rule
 from nas_fusion.samplers.rounds import Rounds
-from nas_fusion.space import Configuration, SearchSpace
+from nas_fusion.space import LISTED, Configuration, SearchSpace
 
 
 class LatticeOptions(TypedDict, total=False):
@@ -129,4 +130,12 @@ class LatticeSampler(SearchSampler):
         return (self.moves.start if self._start is None else self._start,)
 
     def _backward_opening(self) -> tuple[Configuration, Configuration]:
-        return self.moves.start, self.moves.everything() if self._start is None else self._start
+        if self._start is not None:
+            return self.moves.start, self._start
+        if self.moves.size > LISTED and max(self.moves.n_modules(self.moves.start), default=1) > 1:
+            warnings.warn(
+                "Backward search begins with every parameter at its first choice after off, one of very many ways to have "
+                "everything on: name another one by `start`.",
+                stacklevel=4,
+            )
+        return self.moves.start, self.moves.everything()

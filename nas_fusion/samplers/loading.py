@@ -14,6 +14,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
 from nas_fusion import history, plugins
+from nas_fusion.samplers.checks import check_enumerable
 from nas_fusion.samplers.continued import ContinuedSampler
 from nas_fusion.samplers.state import SearchState
 from nas_fusion.space import Configuration, SearchSpace
@@ -22,6 +23,7 @@ Space = SearchSpace | Mapping[str, Sequence[str]]
 
 
 def _grid(space: SearchSpace, seed: int | None, **options: Any) -> BaseSampler:
+    check_enumerable(space.size)  # it lists them
     return optuna.samplers.GridSampler({p: list(choices) for p, choices in space.parameters.items()}, seed=seed, **options)
 
 
@@ -124,7 +126,7 @@ def _state_by_values(study: optuna.Study, space: SearchSpace) -> SearchState:
     return SearchState(
         path=() if best is None else tuple(dict.fromkeys((*start, best))),
         best=best,
-        complete=len(first) == space.size or (space.is_constrained and all(c in first for c in space.configurations())),
+        complete=len(first) == space.n_configurations,
         used=tuple(trial.number for trial in first.values()),
         in_vain=tuple(in_vain),
         surplus=tuple(surplus),

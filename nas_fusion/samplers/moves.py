@@ -7,14 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 from nas_fusion.samplers.checks import check_choices, check_lists
-from nas_fusion.space import Configuration, SearchSpace
+from nas_fusion.space import LISTED, Configuration, SearchSpace
 
 
 class Moves:
     """A search space with some parameters forced and others switched together. A pure function of these.
 
     What is switched by one move is a *unit*: a parameter of its own, or a group. A move forward gives a unit that is off one of
-    its choices, the same to all of a group; a move back switches a unit off. An exchange of one choice for another is no move.
+    its choices, the same to all of a group; a move back switches a unit off. A change, which only some searches use, exchanges
+    a unit's choice for another that is not off.
 
     Args:
         space: What is searched.
@@ -50,8 +51,8 @@ class Moves:
 
     @cached_property
     def n_configurations(self) -> int:
-        """Number of configurations that are allowed: counted one by one where not all are canonical."""
-        return sum(1 for _ in self.configurations()) if self.space.is_constrained else self.size
+        """Number of configurations that are allowed; of a large space where not all are canonical, that with all others."""
+        return sum(1 for _ in self.configurations()) if self.space.is_constrained and self.size <= LISTED else self.size
 
     @property
     def is_restricted(self) -> bool:
@@ -113,14 +114,31 @@ class Moves:
         )
         return [move for move in dict.fromkeys(moves) if self.is_allowed(move)]
 
-    def everything(self) -> Configuration:
-        """Return the start with every free unit switched to its first choice after off, as far as it has an effect then."""
+    def changes(self, configuration: Configuration) -> list[Configuration]:
+        """Return what is one change away: a free unit's choice, not off, is exchanged for another that is not off."""
+        if not self.is_restricted:
+            return self.space.change_moves(configuration)
+        moves = (
+            configuration.with_choices(dict.fromkeys(unit, choice))
+            for unit in self.units
+            if not self._is_off(unit, configuration)
+            for choice in self._choices(unit)[1:]
+            if choice != configuration[unit[0]]
+        )
+        return [move for move in moves if self.is_allowed(move)]
+
+    def everything(self, position: int = 1) -> Configuration:
+        """Return the start with every free unit switched to a choice after off, as far as it has an effect then.
+
+        Args:
+            position: Of the choice: 1 for the first after off, -1 for the last.
+        """
         configuration, before = self.start, None
         while configuration != before:  # what has an effect may depend on units that come later
             before = configuration
             for unit in self.units:
                 if self._is_off(unit, configuration):
-                    moved = configuration.with_choices(dict.fromkeys(unit, self._choices(unit)[1]))
+                    moved = configuration.with_choices(dict.fromkeys(unit, self._choices(unit)[position]))
                     configuration = moved if self.is_allowed(moved) else configuration
         return configuration
 

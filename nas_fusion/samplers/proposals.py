@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nas_fusion.samplers.candidates import Candidates, Evaluation
 from nas_fusion.samplers.coding import Floats, Ints
@@ -13,8 +14,7 @@ from nas_fusion.samplers.forecast import Forecast
 from nas_fusion.samplers.quadratic import Data, Model, noise_of_means
 
 _DIGITS = 6  # of the logarithms of improvements that are compared: less differs between machines
-_CENTRES = 8
-_CLIMBS, _CLIMBERS = 3, 16
+_CENTRES, _CLIMBS, _KEPT = 8, 3, 64
 
 
 def proposals(candidates: Candidates, evidence: Sequence[Evaluation]) -> Iterator[int]:
@@ -40,12 +40,11 @@ def proposals(candidates: Candidates, evidence: Sequence[Evaluation]) -> Iterato
         yield from _ranked(candidates, model, candidates.listed, known)
     else:
         best = levels[np.argsort(values, kind="stable")[:_CENTRES]]
-        yield from _ranked(candidates, model, _climbed(candidates, model, best, len(levels)), known)
+        yield from _ranked(candidates, model, _climbed(candidates, model, best, known), known)
 
 
 def _ranked(candidates: Candidates, model: Model, pool: Ints, known: Ints) -> Iterator[int]:
-    rows = {row.tobytes() for row in known}
-    is_free = np.array([row.tobytes() not in rows for row in pool], dtype=bool)
+    is_free = _are_new(pool, known)
     forecast = Forecast(model, candidates.coded(pool))
     while is_free.any():
         position = int(np.argmax(np.where(is_free, _scores(forecast), -np.inf)))
@@ -58,10 +57,30 @@ def _scores(forecast: Forecast) -> Floats:
     return np.round(forecast.log_expected_improvement(), _DIGITS)
 
 
-def _climbed(candidates: Candidates, model: Model, best: Ints, seed: int) -> Ints:
+def _climbed(candidates: Candidates, model: Model, best: Ints, known: Ints) -> Ints:
     """Return a part of a large space: a random sample, what is around the best, and what is found from these by climbing."""
-    pool = candidates.joined(candidates.drawn(seed), candidates.neighbours(best))
+    start = np.vstack([candidates.drawn(len(known)), candidates.neighbours(best)])
+    pool = _most_promising(candidates, model, start, known)
     for _ in range(_CLIMBS):
-        scores = _scores(Forecast(model, candidates.coding.coded(pool)))
-        pool = candidates.joined(pool, candidates.neighbours(pool[np.argsort(-scores, kind="stable")[:_CLIMBERS]]))
-    return pool
+        near = _most_promising(candidates, model, candidates.neighbours(pool[:_CENTRES]), known)
+        pool = _most_promising(candidates, model, np.vstack([pool, near]), known)
+    return candidates.joined(pool)
+
+
+def _most_promising(candidates: Candidates, model: Model, levels: Ints, known: Ints) -> Ints:
+    """Return the canonical forms of the rows with the highest scores, the highest first, what is known left out.
+
+    What looks promising is found among all rows before it is made canonical: of many rows that takes much longer.
+    """
+    rows = candidates.canonical(_by_score(candidates, model, candidates.joined(levels))[: 2 * _KEPT])
+    return _by_score(candidates, model, rows[_are_new(rows, known)])[:_KEPT]
+
+
+def _by_score(candidates: Candidates, model: Model, levels: Ints) -> Ints:
+    scores = _scores(Forecast(model, candidates.coding.coded(levels)))
+    return levels[np.argsort(-scores, kind="stable")]
+
+
+def _are_new(levels: Ints, known: Ints) -> NDArray[np.bool_]:
+    rows = {row.tobytes() for row in known}
+    return np.array([row.tobytes() not in rows for row in levels], dtype=bool)

@@ -11,6 +11,7 @@ import numpy as np
 from nas_fusion.history import Claim
 from nas_fusion.samplers._base import SearchSampler
 from nas_fusion.samplers.candidates import Candidates, Evaluation
+from nas_fusion.samplers.checks import check_count
 from nas_fusion.samplers.coding import Coding
 from nas_fusion.samplers.engine import Engine, Key, Known, Move
 from nas_fusion.space import Configuration, SearchSpace
@@ -33,10 +34,8 @@ class Plan:
     inherit: str = "none"
 
     def __post_init__(self) -> None:
-        for name in ("n_trials", "batch_size"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"`{name}` must be a whole number of at least 1, but got {value}.")
+        check_count("n_trials", self.n_trials)
+        check_count("batch_size", self.batch_size)
 
 
 class Surrogate(Engine):

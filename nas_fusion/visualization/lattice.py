@@ -65,7 +65,9 @@ def lattice_caption(comparison: Comparison) -> str:
     if info.everything:
         text += " A search that evaluated everything is marked where it accepted only."
     if info.left_out:
-        text += f" Of {info.left_out + len(info.nodes)} configurations, {info.left_out} are not drawn, for lack of room: "
+        is_counted = comparison.space.n_configurations is not None
+        text += f" Of {info.left_out + len(info.nodes)} configurations, {info.left_out} are" if is_counted else " Most are"
+        text += " not drawn, for lack of room: "
         text += (
             "what is drawn was evaluated by a search that did not evaluate everything, or was accepted, or is the best of all."
         )

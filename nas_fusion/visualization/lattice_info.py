@@ -55,7 +55,8 @@ class LatticeInfo:
         paths: Search to the edges of its accepted path, empty for one that does not move.
         everything: Searches that evaluated every configuration.
         optimum: The best of all, `None` where not everything is known.
-        left_out: Number of configurations that are not drawn.
+        left_out: Number of configurations that are not drawn; of a space that is too large to count, with all that are not
+            canonical.
     """
 
     nodes: tuple[Node, ...]

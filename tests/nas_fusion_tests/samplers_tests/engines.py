@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from nas_fusion.history import Claim
 from nas_fusion.samplers.engine import Engine, Key, Move
-from nas_fusion.samplers.floating_rounds import FloatingRounds
+from nas_fusion.samplers.floating_rounds import Back, FloatingRounds
 from nas_fusion.samplers.lattice import Lattice
 from nas_fusion.samplers.moves import Moves
 from nas_fusion.samplers.policy import Policy, Rule
@@ -49,17 +49,21 @@ class Table:
 
 
 def policy(space: SearchSpace | Moves, rule: Rule | None = None, *, kind: str = "forward", width: int = 1) -> Policy:
-    """A policy by name: forward, backward, floating_forward, floating_backward, strict_forward, strict_backward."""
+    """A policy by name: forward, backward; floating_, strict_ or changing_ before either."""
     moves = space if isinstance(space, Moves) else Moves(space)
     is_forward = kind.endswith("forward")
     opening = [moves.start] if is_forward else [moves.start, moves.everything()]
     rule = Rule() if rule is None else rule
     if kind in ("forward", "backward"):
         return Rounds(moves, rule, opening, width=width, forward=is_forward)
-    return FloatingRounds(moves, rule, opening, forward=is_forward, strict=kind.startswith("strict"))
+    back = Back(strict=kind.startswith("strict"), changes=kind.startswith("changing"))
+    return FloatingRounds(moves, rule, opening, forward=is_forward, back=back)
 
 
-KINDS = ("forward", "backward", "floating_forward", "floating_backward", "strict_forward", "strict_backward")
+KINDS = (
+    *("forward", "backward", "floating_forward", "floating_backward", "strict_forward", "strict_backward"),
+    *("changing_forward", "changing_backward"),
+)
 
 
 def searched(engine: Engine, cost: Cost) -> dict[Key, float | tuple[float, ...]]:
