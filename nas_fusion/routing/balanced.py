@@ -50,7 +50,7 @@ class BalancedRouter(Router):
     def route(self, tokens: torch.Tensor) -> Routing:
         """Return the routing of tokens `(batch, tokens, features)`, and in training mode move the bias."""
         probabilities = linear(self.gate.weight, tokens).softmax(1)
-        selected, _ = select(probabilities.detach() + self.bias[:, None], self.k)
+        selected, _ = select(probabilities + self.bias[:, None], self.k)
         load = selected.sum((0, 2)).to(probabilities.dtype)
         if self.training:
             self.bias.add_(torch.sign(load.mean() - load), alpha=self.rate)

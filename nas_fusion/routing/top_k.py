@@ -76,15 +76,15 @@ class TopKRouter(Router):
         """Return the routing of tokens `(batch, tokens, features)`."""
         if self.noise is None or not self.training:
             logits = linear(self.gate.weight, tokens)
-            selected, _ = select(logits.detach(), self.k)
+            selected, _ = select(logits, self.k)
             return self._routing(logits, logits, selected, selected.sum((0, 2)).to(logits.dtype))
         both = linear(torch.cat([self.gate.weight, self.noise.weight]), tokens)
         logits, size = both[:, : self.experts], F.softplus(both[:, self.experts :]) + _LEAST_NOISE
         noisy = logits + torch.randn_like(size) * size
-        selected, ordered = select(noisy, self.k)
+        selected, order = select(noisy, self.k)
         if self.k == self.experts:
             return self._routing(logits, noisy, selected, selected.sum((0, 2)).to(logits.dtype))
-        to_beat = torch.where(selected, ordered[:, self.k, None], ordered[:, self.k - 1, None])
+        to_beat = noisy.gather(1, torch.where(selected, order[self.k], order[self.k - 1]))
         return self._routing(logits, noisy, selected, torch.special.ndtr((logits - to_beat) / size).sum((0, 2)))
 
     def _routing(self, logits: torch.Tensor, noisy: torch.Tensor, selected: torch.Tensor, load: torch.Tensor) -> Routing:
