@@ -9,6 +9,18 @@ import pandas as pd
 from nas_fusion.analysis.routing import LayerUse, RoutingEvidence
 from nas_fusion.analysis.routing_tests import INTERVENTIONS, ClassTest, class_test, lost_without, variance_shares
 
+READING_LAYERS = (
+    "Entropies are shares of that of even use: usage near 0 is collapse onto one expert, gates near 0 mean one expert a token. "
+    "The variance of gates is split into what regions have in common over subjects, what a subject's regions have in common, "
+    "and what is left, a subject's own pattern over regions (components of variance). Classes differ: permutation test of the "
+    "subjects' mean gates, p multiplied by the number of layers."
+)
+READING_ADAPTIVITY = (
+    "The trained model, gates of all layers replaced at once, on the validation subjects; mean ± standard error of the paired "
+    "differences over subjects and their 95 % interval. A mean mixes more experts than were selected, which may help or harm "
+    "by itself; another subject's gates do not. An interval that holds zero shows no need for what was replaced."
+)
+
 
 def usage_table(evidence: RoutingEvidence) -> pd.DataFrame:
     """Return one row for each layer and expert (counted from 1).

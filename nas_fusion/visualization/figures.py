@@ -14,6 +14,7 @@ from nas_fusion.visualization.importance import importance_caption, importance_f
 from nas_fusion.visualization.lattice import lattice_caption, lattice_figure
 from nas_fusion.visualization.losses import losses_figure
 from nas_fusion.visualization.regret import regret_caption, regret_figure
+from nas_fusion.visualization.routing import routing_figures
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def all_figures(comparison: Comparison) -> list[NamedFigure]:
             "explain curves that begin low."
         )
         figures.append(NamedFigure("curves", "Learning curves", caption, curves_figure(comparison)))
-    return figures + _spread(comparison)
+    return figures + _spread(comparison) + [NamedFigure(*figure) for figure in routing_figures(comparison.routing)]
 
 
 def _spread(comparison: Comparison) -> list[NamedFigure]:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from nas_fusion.analysis.arms import Comparison
 from nas_fusion.analysis.diagnosis import diagnose
+from nas_fusion.analysis.routing_tables import READING_ADAPTIVITY, READING_LAYERS, adaptivity_columns, layer_columns
 from nas_fusion.analysis.tables import comparison_table, replay_columns, search_columns, test_columns
 from nas_fusion.visualization.elements import facts_html, figure_html, finding_html, reasons_html, table_html, write_page
 from nas_fusion.visualization.figures import NamedFigure, all_figures
@@ -43,6 +44,7 @@ def _body(comparison: Comparison) -> Iterator[str]:
         yield from map(finding_html, others)
     yield from _tables(comparison)
     yield from map(_figure, all_figures(comparison))
+    yield from _routing(comparison)
     yield from _replays(comparison)
     yield from _provenance(comparison)
 
@@ -99,6 +101,19 @@ def _reading(comparison: Comparison) -> str:
 
 def _figure(named: NamedFigure) -> str:
     return figure_html(named.name, named.title, named.caption, named.figure)
+
+
+def _routing(comparison: Comparison) -> Iterator[str]:
+    evidence = comparison.routing
+    if evidence is None:
+        return
+    layers, adaptivity = layer_columns(evidence), adaptivity_columns(evidence)
+    yield "<h2>Routing in numbers</h2>"
+    yield table_html(layers, pd.Series("layer", index=layers.index), "Layer")
+    yield f'<p class="about">{html.escape(READING_LAYERS)}</p>'
+    if len(adaptivity):
+        yield table_html(adaptivity, pd.Series("intervention", index=adaptivity.index), "Gates replaced by")
+        yield f'<p class="about">{html.escape(READING_ADAPTIVITY)}</p>'
 
 
 def _replays(comparison: Comparison) -> Iterator[str]:

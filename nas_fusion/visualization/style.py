@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
 # Okabe and Ito's palette (https://jfly.uni-koeln.de/color/), without its yellow, which is too light for lines on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D")
@@ -19,6 +21,7 @@ _SYMBOLS = (
     ("triangle-left", "◄", "◅"),
 )
 INK, PALE, GRID = "#222222", "#B8BEC4", "#E6E8EB"
+_AXIS = {"gridcolor": GRID, "zeroline": False, "automargin": True, "linecolor": PALE, "ticks": "outside", "tickcolor": PALE}
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 FLOOR_TITLES = {"joint": "any model", "late_fusion": "late fusion"}
 
@@ -83,7 +86,23 @@ def new_figure(*, height: int, **layout: Any) -> go.Figure:
         legend={"orientation": "h", "x": 0, "y": 1.02, "xanchor": "left", "yanchor": "bottom"},
         hoverlabel={"font": {"family": FONT}},
     )
-    axis = {"gridcolor": GRID, "zeroline": False, "automargin": True, "linecolor": PALE, "ticks": "outside", "tickcolor": PALE}
-    figure.update_xaxes(**axis)
-    figure.update_yaxes(**axis)
+    figure.update_xaxes(**_AXIS)
+    figure.update_yaxes(**_AXIS)
     return figure.update_layout(**layout)
+
+
+def new_panels(titles: Sequence[str], *, columns: int, height: int, **grid: Any) -> go.Figure:
+    """Return an empty figure in our style with several panels, row by row.
+
+    Args:
+        titles: One a panel.
+        columns: In a row.
+        height: In pixels.
+        grid: Further arguments of plotly's `make_subplots`.
+    """
+    rows = -(-len(titles) // columns)
+    figure = new_figure(height=height)
+    make_subplots(rows, columns, figure=figure, subplot_titles=list(titles), **grid)
+    figure.update_annotations(font={"size": 12, "color": INK})
+    figure.update_xaxes(**_AXIS)
+    return figure.update_yaxes(**_AXIS)
