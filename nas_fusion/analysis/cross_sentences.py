@@ -174,9 +174,8 @@ def _undefined(result: CrossValidation) -> list[Finding]:
             parts.append(f"{_IN_WORDS.get(metric, metric)} in {len(folds)}")
     if not parts:
         return []
-    sentence = (
-        f"Not every score is defined in each of the {_folds(result)} folds: not {_listed(parts, 'and')}, which are left out."
-    )
+    named = _listed(parts, "and")
+    sentence = f"Not every score is defined in each of the {_folds(result)} folds: not {named}. These are left out."
     return [Finding("undefined", sentence, causes=("a fold holds subjects of one class only",), level="note")]
 
 
@@ -186,10 +185,9 @@ def _failed(result: CrossValidation) -> list[Finding]:
     if not failed:
         return []
     named = _listed([f"{result.arms[arm]} in {count}" for arm, count in failed.items()], "and")
-    sentence = (
-        f"Not every arm could be trained in each of the {_folds(result)} folds: not {named}; these folds are left out for it."
-    )
-    return [Finding("failed", sentence, causes=tuple(dict.fromkeys(result.failures))[-3:])]
+    last = f" The last failure: {result.failures[-1]}." if result.failures else ""
+    sentence = f"Not every arm could be trained in each of the {_folds(result)} folds: not {named}. These are left out.{last}"
+    return [Finding("failed", sentence)]
 
 
 def _folds(result: CrossValidation) -> int:

@@ -59,7 +59,12 @@ Validation = Annotated[
     typer.Option("--validation", metavar="SHARE", help="Share of the subjects not held out on which epochs are selected."),
 ]
 Against = Annotated[
-    str, typer.Option("--against", metavar="ARM", help="The arm that the others are compared with: baseline, or a name.")
+    str | None,
+    typer.Option(
+        "--against",
+        metavar="ARM",
+        help="The arm that the others are compared with; default: the baseline, of ablations alone the full model.",
+    ),
 ]
 DevelopmentOnly = Annotated[
     bool, typer.Option("--development-only", help="Leave the cohort's own test subjects out of it, for a later look.")
@@ -78,7 +83,7 @@ class CrossOptions:
     outer_folds: OuterFolds = 10
     repeats: Repeats = 1
     validation: Validation = 0.1
-    against: Against = "baseline"
+    against: Against = None
     development_only: DevelopmentOnly = False
     data: Data = None
     modalities: Modalities = None
@@ -138,6 +143,8 @@ def _arms(options: CrossOptions, laboratory: Laboratory) -> tuple[CrossArm, ...]
 
     space, inputs = laboratory.space, laboratory.cohort.inputs
     names = options.reference if options.arm or options.reference or options.ablations else None
+    if options.ablations and not (options.arm or options.reference):
+        return ablation_arms(space)  # the model without mixtures, or whatever else the baseline is, is one of them
     arms = [baseline_arm(space), *reference_arms(space, inputs, names)]
     arms += [configuration_arm(space, choices) for choices in options.arm]
     arms += ablation_arms(space) if options.ablations else ()

@@ -83,7 +83,7 @@ def reference_arms(space: SearchSpace, inputs: Inputs, names: Sequence[str] | No
 
 
 def ablation_arms(space: SearchSpace) -> tuple[CrossArm, ...]:
-    """Return the arms of a space's ablations: what `space.ablations()` returns, name to (space, configuration).
+    """Return the arms of a space's ablations, the full model first: `space.ablations()` gives title to (space, configuration).
 
     Raises:
         ValueError: If the space has none.
@@ -92,8 +92,7 @@ def ablation_arms(space: SearchSpace) -> tuple[CrossArm, ...]:
     if ablations is None:
         raise ValueError(f"`ablations` must be asked of a space that has some, but {space.name!r} has none.")
     return tuple(
-        CrossArm(name, name.replace("_", " "), other, other.canonical(configuration))
-        for name, (other, configuration) in ablations().items()
+        CrossArm(name, name, other, other.canonical(configuration)) for name, (other, configuration) in ablations().items()
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.stats import entropy
 
 from nas_fusion.analysis.cross_validation import FoldScore
 from nas_fusion.evaluation import EvaluationWorker, Store
@@ -127,23 +128,20 @@ class _Subjects:
 def _expert_entropies(evaluation: Evaluation, details: Mapping[str, Any]) -> tuple[dict[str, float], dict[str, float]]:
     """Return usage and gate entropy of each routed layer at the selected epoch, both relative to that of even gates.
 
-    They are read from what the last stage observed of its validation subjects: `<layer>:usage` is a list, one mean gate an
-    expert, `<layer>:entropy` the mean entropy of a token's gates, in nats.
+    They are read from what the last stage observed of its validation subjects: under a layer's name a list of numbers, one mean
+    gate an expert, and under `<layer>:entropy` the mean entropy of a token's gates, in nats.
     """
     usage, gates = dict[str, float](), dict[str, float]()
     folds: Sequence[Mapping[str, Any]] = details.get("folds", ())
     observed: Mapping[str, Any] = (folds[0].get("observed") or {}) if folds else {}
-    for name, epochs in observed.items():
+    for name, of_epochs in observed.items():
         layer, colon, what = name.rpartition(":")
-        if not colon or what != "usage":
+        if not colon or what != "entropy" or layer not in observed:
             continue
         now = evaluation.epochs[0] - 1
-        shares = np.asarray(epochs[now], dtype=np.float64)
-        most = math.log(len(shares)) if shares.ndim == 1 and len(shares) > 1 else 0.0
-        if not most:
-            continue
-        shares = shares / shares.sum()
-        usage[layer] = float(-(shares * np.log(np.clip(shares, 1e-12, None))).sum()) / most
-        if f"{layer}:entropy" in observed:
-            gates[layer] = float(np.mean(observed[f"{layer}:entropy"][now])) / most
+        shares = np.asarray(observed[layer][now], dtype=np.float64)
+        if len(shares) > 1:
+            most = math.log(len(shares))
+            usage[layer] = float(entropy(shares)) / most
+            gates[layer] = float(of_epochs[now]) / most
     return usage, gates
