@@ -198,7 +198,7 @@ def prepare(model: nn.Module, batch: Batch) -> None:
 
 def branch_names(modalities: Iterable[str]) -> tuple[str, ...]:
     """Return the names of the branches: the modalities in lower case, and `fused`."""
-    return (*(module_name(name).lower() for name in modalities), FUSED)
+    return (*(module_name(name.lower()) for name in modalities), FUSED)
 
 
 def module_name(modality: str) -> str:
@@ -219,7 +219,8 @@ def check_modalities(modalities: Iterable[Modality]) -> None:
         if modality.kind not in ("matrix", "covariance"):
             raise ValueError(f"`inputs` must be connectomes, but {modality.name!r} is of the kind {modality.kind!r}.")
     names = branch_names(modality.name for modality in found)
-    if len(set(names)) < len(names) or any(hasattr(nn.ModuleDict, name) for name in names):
+    keys = [*names, *(module_name(modality.name) for modality in found)]
+    if len(set(names)) < len(names) or any(not key or hasattr(nn.ModuleDict(), key) for key in keys):
         raise ValueError(f"`inputs` must have names that branches can have, but got {[m.name for m in found]}.")
 
 
