@@ -34,7 +34,7 @@ def partial(series: Matrix) -> Matrix:
     check_available("partial")
     from nilearn.connectome import ConnectivityMeasure
 
-    measure = ConnectivityMeasure(LedoitWolf(store_precision=False), kind="partial correlation", standardize=False)
+    measure = ConnectivityMeasure(LedoitWolf(store_precision=False), kind="partial correlation")
     return _symmetric(np.asarray(measure.fit_transform([standardised(series)]))[0])
 
 

@@ -78,7 +78,7 @@ def read_array(path: Path, key: str | None = None) -> Array:
             return _from_mat(path, key)
         if path.suffix == ".npy":
             return Array(numeric(_load_npy(path)), path.stem)
-        return Array(read_text(path), path.stem)
+        return Array(numeric(read_text(path)), path.stem)
     except UnusableArrayError:
         raise
     except _DAMAGED as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +36,11 @@ class Person:
     subject: str
     files: Mapping[str, str]
 
+    @property
+    def is_file(self) -> bool:
+        """Whether the subject is one file and no folder."""
+        return "" in self.files.values()
+
 
 def has_class_folders(root: Path) -> bool:
     """Return whether most folders in a folder are class folders: no `sub-...` among them, and connectomes but no scans inside.
@@ -58,17 +63,8 @@ def read_people(root: Path, options: ConnectomeOptions) -> tuple[pd.DataFrame, l
     Raises:
         CohortError: If a modality is nowhere to be found, or the table cannot be read.
     """
-    people = list(_people(root))
-    places = {option.name: (option.columns or (PLACES.get(option.name, option.name),))[0] for option in options.wanted}
-    places = places or _found_places(root, people)
-    for name, place in places.items():
-        if not any(_matching(person, place) for person in people):
-            stems = ", ".join(sorted({stem for person in people for stem in person.files.values() if stem})[:10])
-            raise _error(
-                root,
-                "unknown modality",
-                f"`modalities` must name files of the subjects ({stems}), but got {name!r}: there is no {place}.",
-            )
+    people = _people(root)
+    places = _places(root, people, options)
     known, problems = _participants(root, people, drop=options.shared.missing == "drop")
     rows = []
     for person in people:
@@ -81,10 +77,13 @@ def read_people(root: Path, options: ConnectomeOptions) -> tuple[pd.DataFrame, l
     return table.drop(columns="group") if repeats and options.shared.group is None else table, problems
 
 
-def _people(root: Path) -> Iterator[Person]:
-    """Yield the subjects of each class folder, sorted."""
-    for folder in sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
-        yield from _people_of(root, folder)
+def _people(root: Path) -> list[Person]:
+    """Return the subjects of each class folder, sorted; single files count where there are no folders of subjects at all."""
+    folders = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    classes = [_people_of(root, folder) for folder in folders]
+    found = [person for people in classes if any(each.files for each in people) for person in people]
+    in_folders = [person for person in found if not person.is_file]
+    return in_folders if any(person.files for person in in_folders) else found
 
 
 def _people_of(root: Path, folder: Path, *, first: int | None = None, images: bool = False) -> list[Person]:
@@ -117,22 +116,32 @@ def _ending(name: str) -> str | None:
     return next((ending for ending in ENDINGS if name.endswith(ending)), None)
 
 
-def _found_places(root: Path, people: Sequence[Person]) -> dict[str, str]:
-    """Return modality to file name: the known ones, else those that most subjects have, else the only file of each."""
+def _places(root: Path, people: Sequence[Person], options: ConnectomeOptions) -> dict[str, str]:
+    """Return modality to file: those asked for, else those that are found."""
     counts = Counter(stem for person in people for stem in set(person.files.values()) if stem)
     known = {name: stem for name, stem in PLACES.items() if counts[stem]}
-    common = sorted(
-        (stem for stem, count in counts.items() if 2 * count > len(people)), key=lambda stem: (stem[:2] != "SC", stem)
-    )
-    found = known or {stem: stem for stem in common}
-    if not found and all(len(person.files) == 1 for person in people):
-        return {"FC": "*"}
+    places = {option.name: (option.columns or (known.get(option.name, option.name),))[0] for option in options.wanted}
+    for name, place in places.items():
+        if not any(_matching(person, place) for person in people):
+            held = ", ".join(sorted(counts)[:10])
+            message = f"`modalities` must name files of the subjects ({held}), but got {name!r}: there is no {place}."
+            raise _error(root, "unknown modality", message)
+    return places or _found_places(root, people, counts, known)
+
+
+def _found_places(root: Path, people: Sequence[Person], counts: Mapping[str, int], known: dict[str, str]) -> dict[str, str]:
+    """Return modality to file: the two known ones, else those that most subjects have, else the only file of each."""
+    names = {stem: name for name, stem in known.items()}
+    common = [stem for stem, count in counts.items() if 2 * count > len(people) or stem in names]
+    found = {names.get(stem, stem): stem for stem in common}
+    if len(known) == len(PLACES) or not (found or all(len(person.files) == 1 for person in people)):
+        found = known
+    elif not found:
+        found = {"FC": "*"}
     if not found:
-        message = (
-            "`modalities` must say which file of a subject is what, as in SC=counts,FC=series: no file name is common to most."
-        )
-        raise _error(root, "no modalities", message)
-    return found
+        how = "as in SC=counts,FC=series: no file name is common to most"
+        raise _error(root, "no modalities", f"`modalities` must say which file of a subject is what, {how}.")
+    return dict(sorted(found.items(), key=lambda item: (item[0][:2] != "SC", item[0])))
 
 
 def _matching(person: Person, place: str) -> list[str]:

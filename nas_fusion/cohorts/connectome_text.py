@@ -25,7 +25,7 @@ def read_text(path: Path) -> Matrix:
     lines = [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip() and not line.startswith("#")]
     if not lines:
         raise ValueError("it has no rows")
-    separator = next((mark for mark in _SEPARATORS if mark in lines[-1]), None)
+    separator = next((mark for line in (lines[-1], lines[0]) for mark in _SEPARATORS if mark in line), None)
     try:
         return np.loadtxt(lines, delimiter=separator, ndmin=2, comments=None)
     except ValueError:

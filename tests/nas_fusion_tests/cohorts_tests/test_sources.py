@@ -56,7 +56,7 @@ def test_a_name_goes_before_a_path(plugin: str, tmp_path: Path, monkeypatch: pyt
             {},
             "`source` must be an existing file or folder or one of .*toy-cohort.*, but got 'no-such-cohort'",
         ),
-        (__file__, {}, r"`source` must be a BIDS folder, .* a manifest .csv or .tsv, or an .npz of connectomes, but got .*\.py"),
+        (__file__, {}, r"`source` must be a BIDS folder, .* manifest .csv or .tsv, or an .npz of connectomes, but got .*\.py"),
         (".", {"shap": 3}, r"`shap` must be an option of a cohort from files .* Did you mean 'shape'\?"),
         (".", {"shape": 2}, r"`shape` must be one or more whole numbers from 4 to 1024, but got \(2,\)"),
         (".", {"shape": "a"}, "`shape` must be one or more whole numbers from 4 to 1024, but got 'a'"),
