@@ -17,9 +17,10 @@ Array = npt.NDArray[np.floating]
 
 @dataclass(frozen=True)
 class ParameterEffects:
-    """What part of a landscape's variance each parameter makes, every configuration counting alike.
+    """What part of a landscape's variance each parameter makes, every combination of choices counting alike.
 
-    All are shares of `variance` in [0, 1]; where that is 0 they are 0.
+    Where parameters may be without effect, several combinations are one canonical configuration, which counts as often: as
+    random search would draw it. All are shares of `variance` in [0, 1]; where that is 0 they are 0.
 
     Attributes:
         shapley: Shapley effect of each parameter, in the space's order: the variance that it makes alone, and of each
@@ -27,7 +28,7 @@ class ParameterEffects:
         alone: What it makes alone: its first-order Sobol index.
         total: What it makes alone and in all interactions: its total Sobol index, at least the Shapley effect.
         pairs: What each pair of parameters makes together beyond what both make alone.
-        variance: Variance of the losses over all configurations, in nats squared.
+        variance: Variance of the losses over all combinations of choices, in nats squared.
     """
 
     shapley: Mapping[str, float]

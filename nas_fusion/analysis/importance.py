@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from nas_fusion.analysis.anova import differ, shapley_shares, variance_component
 from nas_fusion.analysis.factors import Factor
 from nas_fusion.analysis.kernel_effects import kernel_effects
 from nas_fusion.analysis.landscape import Landscape
+from nas_fusion.space import Configuration
 
 Array = npt.NDArray[np.floating]
 Target = Callable[[FrozenTrial], float]
@@ -174,7 +175,11 @@ def importance_table(landscape: Landscape, *, seed: int = 0) -> pd.DataFrame:
 
 
 def as_study(landscape: Landscape) -> optuna.Study:
-    """Return a study in memory whose completed trials are the configurations of a landscape, by index."""
+    """Return a study in memory whose completed trials are the configurations of a landscape, by index.
+
+    Of a complete landscape it has a trial for every combination of choices, those that are not canonical with the loss of their
+    canonical form: without them, importances would have to guess at what a parameter does where it is without effect.
+    """
     study = optuna.create_study()
     distributions: dict[str, BaseDistribution] = {
         name: CategoricalDistribution(choices) for name, choices in landscape.space.parameters.items()
@@ -182,10 +187,19 @@ def as_study(landscape: Landscape) -> optuna.Study:
     study.add_trials(
         [
             optuna.trial.create_trial(value=loss, params=dict(configuration), distributions=distributions)
-            for configuration, loss in landscape.losses.items()
+            for configuration, loss in _combinations(landscape)
         ]
     )
     return study
+
+
+def _combinations(landscape: Landscape) -> Iterator[tuple[Configuration, float]]:
+    space = landscape.space
+    if not (space.is_constrained and landscape.complete):
+        yield from landscape.losses.items()
+        return
+    for configuration in map(space.configuration, range(space.size)):
+        yield configuration, landscape.loss(configuration)
 
 
 def _value(objective: int) -> Target:

@@ -181,6 +181,8 @@ def _check_numbers(options: StudyOptions) -> None:
         ("--seeds", options.seeds, 1, 1000),
     ):
         at_least(option, value, least, most)
+    if options.racing is not None and not 0 < options.racing < 0.5:
+        raise ValueError(f"`--racing` must be in (0, 0.5), but got {options.racing:g}.")
 
 
 def _source_options(options: StudyOptions) -> dict[str, Any]:

@@ -109,7 +109,7 @@ def test_a_single_training_has_no_standard_error(finished: Run) -> None:
         ("--racing 0.1 --folds 3", "`racing` at p = 0.1 must have at least 4 folds to be able to prune at all .*but got 3"),
         ("--racing 0.1", "`racing` at p = 0.1 must have at least 4 folds .*but got 1"),
         ("--racing 0.05 --folds 4", "`racing` at p = 0.05 must have at least 5 folds .*but got 4"),
-        ("--racing 0.7 --folds 5", r"`p` must be in \(0, 0.5\), but got 0.7"),
+        ("--racing 0.7 --folds 5", r"`--racing` must be in \(0, 0.5\), but got 0.7"),
         ("--racing 0.1 --folds 5 --sampler exhaustive", "`--racing` must go with a sampler that works in rounds .*exhaustive"),
         ("--halving --sampler random --trials 3", "`--halving` must go with a sampler that works in rounds .*random"),
         ("--halving --epochs 1", "`halving` must have more than 1 fold or epoch to end anything early, but got 1"),

@@ -108,7 +108,7 @@ def test_the_default_budget_is_that_of_second_order() -> None:
 
 
 @pytest.mark.parametrize("option", ["n_trials", "batch_size"])
-@pytest.mark.parametrize("value", [0, -1, 2.5])
+@pytest.mark.parametrize("value", [0, -1, 2.5, True])
 def test_budgets_and_batches_are_whole_numbers(option: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"`{option}` must be a whole number of at least 1, but got {value}"):
         SurrogateSampler(choices(3), **{option: value})  # type: ignore[arg-type]
