@@ -21,8 +21,8 @@ Array = npt.NDArray[np.floating]
 class PointValues:
     """What the points of a landscape are worth, in nats: a positive value lowers the loss.
 
-    The worth of a set of points is how much lower the loss is than the baseline's when just these are on; one that has no effect
-    in it adds nothing to it.
+    The worth of a set of points is how much lower the loss is than the baseline's when just these are on; a point that has no
+    effect there adds nothing.
 
     Attributes:
         on: What being on means for each point: the points are its keys, in the space's order.
