@@ -59,10 +59,10 @@ def against_dense(comparison: Comparison, arm: Arm) -> list[Finding]:
     if dense is None:
         return []
     lead = paired_difference(dense.validation, arm.validation)
-    judged = "is better than" if is_clear(lead) else "is worse than" if is_clear(lead, worse=True) else "cannot be told from"
+    judged = "is better" if is_clear(lead) else "is worse" if is_clear(lead, worse=True) else "makes no difference that shows"
     sentence = (
-        f"{_capital(chosen_in_words(comparison.space, arm))} {judged} mixtures that use every expert for every token "
-        f"({dense.title}, {dense.value:.3f} nats): the difference for the same subjects is {in_numbers(lead)}."
+        f"Against mixtures that use every expert for every token ({dense.title}, {dense.value:.3f} nats), "
+        f"{chosen_in_words(comparison.space, arm)} {judged}: for the same validation subjects {in_numbers(lead)}."
     )
     return [Finding("against_dense", sentence, level="note")]
 
@@ -110,7 +110,3 @@ def _best(comparison: Comparison, kind: str) -> Arm | None:
 
 def _named(comparison: Comparison, kind: str) -> list[Arm]:
     return [arm for arm in comparison.arms if not arm.is_search and arm.name.startswith(kind)]
-
-
-def _capital(words: str) -> str:
-    return words[0].upper() + words[1:]
