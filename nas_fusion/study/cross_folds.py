@@ -66,7 +66,7 @@ def outer_folds(cohort: Cohort, plan: CrossPlan) -> list[OuterFold]:
     Every subject is held out once in each repeat. The cohort's own splits play no part, the order of its subjects neither.
 
     Raises:
-        ValueError: If a class has too few subjects (or groups) to be in every part.
+        ValueError: If a class has too few subjects (or groups) to be in every part, that for selecting epochs included.
     """
     return [
         OuterFold(
@@ -90,12 +90,14 @@ def _nested(cohort: Cohort, held_out: tuple[str, ...], plan: CrossPlan, part: tu
     rest = [position for position, subject in enumerate(cohort.subjects) if subject not in apart]
     classes, groups = _classes(cohort), cohort.groups
     drawn = SplitPlan(validation=plan.validation, test=0.0, seed=_draw(plan.seed, "inner", *part))
-    inner = divide(
-        [cohort.subjects[i] for i in rest],
-        [classes[i] for i in rest],
-        None if groups is None else [groups[i] for i in rest],
-        plan=drawn,
-    )
+    subjects = [cohort.subjects[i] for i in rest]
+    try:
+        inner = divide(subjects, [classes[i] for i in rest], None if groups is None else [groups[i] for i in rest], plan=drawn)
+    except ValueError as error:
+        raise ValueError(
+            f"`validation` must be a share that holds subjects of each class, but {plan.validation:g} of the {len(rest)} that "
+            f"are not held out does not (a larger share or fewer `folds` may): {error}"
+        ) from None
     fold: Fold = inner.folds[0]
     assert not apart & {*fold.train, *fold.validation}, "held-out subjects must neither train nor validate"
     return Splits((fold,), held_out)
