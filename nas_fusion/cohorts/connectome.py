@@ -136,7 +136,8 @@ def _cohort(
 ) -> Cohort:
     """Return the cohort of decoded connectomes, each under its way of decoding and name, as in `tangent:FC`."""
     table, classes = source.manifest.table, classes_of(source.manifest, options.shared)
-    ways = {name: way for way, _, name in (held.partition(":") for held in decoded)}
+    known = {name: way for way, _, name in (held.partition(":") for held in decoded)}
+    ways = {name: known[name] for name in source.manifest.kinds}  # what is cached may be in another order
     subjects = tuple(str(subject) for subject in table["subject"])
     groups = None if table["group"].isna().all() else tuple(str(group) for group in table["group"])
     who = [subjects, list(table["label"]), classes, groups]

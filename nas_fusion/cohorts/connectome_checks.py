@@ -28,16 +28,14 @@ class Fault:
 
 
 def is_symmetric(matrix: Matrix) -> bool:
-    """Return whether a square matrix equals its transpose up to rounding; NaN counts as equal to NaN."""
+    """Return whether a square matrix equals its transpose up to rounding, as far as it is finite."""
     return asymmetry(matrix) <= ROUNDING
 
 
 def asymmetry(matrix: Matrix) -> float:
-    """Return the largest difference from the transpose, relative to the largest weight; infinite if NaN faces a number."""
+    """Return the largest difference of finite weights from the transpose, relative to the largest weight."""
     known = np.isfinite(matrix)
-    if (known != known.T).any():
-        return float("inf")
-    weights = np.where(known, matrix, 0.0)
+    weights = np.where(known & known.T, matrix, 0.0)
     return float(np.abs(weights - weights.T).max() / max(float(np.abs(weights).max()), np.finfo(float).tiny))
 
 
@@ -86,7 +84,7 @@ def check_series(series: Matrix, *, names: Sequence[str] = ()) -> Iterator[Fault
 
 
 def _check_correlations(values: Matrix, between: Matrix) -> Iterator[Fault]:
-    if between.any() and bool((between == np.round(between)).all()):
+    if bool((between == np.round(between)).all()):
         yield Fault(
             "integer values", "be correlations", "has only whole numbers beside the diagonal, as after a cast to integers"
         )

@@ -53,9 +53,7 @@ def decode_all(
             decoded.setdefault(f"{way}:{modality}", empty)[row] = torch.from_numpy(matrix)
         if progress is not None:
             progress(done, len(looks))
-    order = list(source.manifest.kinds)
-    kept = sorted(decoded, key=lambda held: order.index(held.partition(":")[2]))
-    return ({} if problems else {held: decoded[held] for held in kept}), problems
+    return ({} if problems else decoded), problems
 
 
 class _Reader:
