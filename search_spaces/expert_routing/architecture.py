@@ -20,6 +20,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "pooling": ("mean", "add", "max"),
     "sc_transform": SC_TRANSFORMS,
     "fc_transform": FC_TRANSFORMS,
+    "standardise": ("entry", "modality"),
 }
 
 
@@ -42,6 +43,8 @@ class ModelOptions:
         threshold_sign: Whether strong means large (`signed`) or far from zero (`absolute`).
         sc_transform: `raw`, `log1p` or `rank`, for modalities whose name begins with SC.
         fc_transform: `raw` or `fisher`, for all others.
+        standardise: Whether each `entry` of the transformed connectivity is divided by its own standard deviation over the
+            training subjects, or all of a `modality` by their root mean square, so that entries that vary more count more.
         measures: Names of graph measures that are added to a region's features, see `MEASURES`.
         output_scale: Whether a mixture's output is divided by the number of its experts, as in the code that the authors
             released. Not part of the method: it makes scale depend on the number of experts.
@@ -61,6 +64,7 @@ class ModelOptions:
     threshold_sign: str = "signed"
     sc_transform: str = "raw"
     fc_transform: str = "raw"
+    standardise: str = "entry"
     measures: tuple[str, ...] = ()
     output_scale: bool = False
 

@@ -20,9 +20,9 @@ class RegionFeatures(nn.Module):
     """The rows of a connectome as features of its regions.
 
     A `matrix` is transformed; a `covariance` is projected to the tangent space at the geometric mean of the training subjects.
-    Graph measures may follow. Each entry is then standardised by its mean and standard deviation over the training subjects;
-    an entry that does not vary among them becomes 0. All that comes from training subjects is buffers, which `prepare` fills:
-    before, nothing is shifted, scaled or whitened.
+    Graph measures may follow. Each entry is then standardised by its mean and standard deviation over the training subjects
+    (or the root mean square of all these deviations of the connectivity); an entry that does not vary among them becomes 0.
+    All that comes from training subjects is buffers, which `prepare` fills: before, nothing is shifted, scaled or whitened.
 
     Args:
         modality: Name, kind and shape `(regions, regions)`.
@@ -38,6 +38,7 @@ class RegionFeatures(nn.Module):
         self.name, self.kind = modality.name, modality.kind
         self.transform = options.transform_of(modality.name)
         self.graphs = options.graphs([modality])
+        self.by_entry = options.standardise == "entry"
         regions = modality.shape[0]
         self.width = regions + len(options.measures)
         self.register_buffer("mean", torch.zeros(regions, self.width))
@@ -62,6 +63,9 @@ class RegionFeatures(nn.Module):
         spread = values.std(0, correction=0)
         constant = spread <= 1e-6 * values.abs().amax(0)
         self.mean.copy_(values.mean(0))
+        if not self.by_entry:
+            rows = spread[:, : len(spread)]
+            rows.fill_(rows.square().mean().sqrt())
         self.scale.copy_(torch.where(constant, 0, 1 / spread.masked_fill(constant, 1)))
 
     def _describe(self, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:

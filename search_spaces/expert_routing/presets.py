@@ -26,17 +26,30 @@ class Preset:
     always_top_1: bool = False
 
 
-_SMALL = TrainingPlan(epochs=8, batch_size=32, learning_rate=5e-3, weight_decay=1e-3, optimiser="adamw", schedule="one_cycle")
+_SMALL = TrainingPlan(epochs=8, batch_size=16, learning_rate=5e-3, weight_decay=1e-3, optimiser="adamw", schedule="one_cycle")
 # arXiv 2604.01667: Adam, step decay 0.8 every 50 epochs, up to 500 epochs. The patience of stage 1 is published, that of the
 # others is not: it is the same here.
 _PUBLISHED = TrainingPlan(
     epochs=500, batch_size=128, learning_rate=5e-4, weight_decay=1e-4, optimiser="adam", schedule="step", patience=150
 )
-_AS_PUBLISHED = Preset(ModelOptions(), Method(), (replace(_PUBLISHED, learning_rate=1e-3), _PUBLISHED, _PUBLISHED))
+# How features are standardised is not published. On the simulated cohort entries divided by their own standard deviation hide
+# the few that matter among the noise of the others: static models stay at 0.64 nats instead of reaching 0.2.
+_AS_PUBLISHED = Preset(
+    ModelOptions(standardise="modality"), Method(), (replace(_PUBLISHED, learning_rate=1e-3), _PUBLISHED, _PUBLISHED)
+)
 
 PRESETS = {
     "small": Preset(
-        ModelOptions(encoder_layers=2, hidden=16, projection=16, layers=1, dropout=0.1, threshold=0.2),
+        ModelOptions(
+            encoder_layers=2,
+            hidden=16,
+            projection=16,
+            layers=1,
+            dropout=0.1,
+            threshold=0.2,
+            sc_transform="log1p",
+            standardise="modality",
+        ),
         Method(),
         (_SMALL, _SMALL, _SMALL),
     ),

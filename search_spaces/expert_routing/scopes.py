@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from search_spaces.expert_routing.network import FUSED, branch_names
 
@@ -59,6 +60,7 @@ class Composite:
     k: int | None
 
 
+@cache
 def composite(choice: str) -> Composite | None:
     """Return what a choice such as `e3k2` or `e4dense` means; `None` for `static`.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -190,7 +190,8 @@ def _check_word(argument: str, word: str, known: Sequence[str]) -> None:
 
 
 def _names(argument: str, names: Sequence[str] | str) -> tuple[str, ...]:
-    found = tuple(name.strip() for name in names.split(",")) if isinstance(names, str) else tuple(names)
+    listed = names.split(",") if isinstance(names, str) else names if isinstance(names, Iterable) else ()
+    found = tuple(name.strip() if isinstance(name, str) else name for name in listed)
     if not found or not all(isinstance(name, str) and name for name in found):
         raise ValueError(f"`{argument}` must be names, but got {names!r}.")
     return found

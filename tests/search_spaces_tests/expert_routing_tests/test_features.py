@@ -74,6 +74,20 @@ def test_rows_are_standardised_by_the_training_subjects_entry_by_entry() -> None
     assert not module({"SC": other}).diagonal(dim1=1, dim2=2).any()  # never varies
 
 
+def test_one_scale_a_modality_lets_entries_that_vary_more_count_more() -> None:
+    train, other = structural(20, 6, seed=1), structural(5, 6, seed=2)
+    options = ModelOptions(sc_transform="log1p", standardise="modality", measures=("degree",))
+    module = RegionFeatures(Modality("SC", "matrix", (6, 6)), options)
+    module.prepare({"SC": train})
+    logs = np.log1p(train.numpy())
+    varies = logs.std(0) > 0
+    wanted = (np.log1p(other.numpy()) - logs.mean(0)) / np.sqrt((logs.std(0) ** 2).mean()) * varies
+    np.testing.assert_allclose(module({"SC": other})[:, :, :6], wanted, atol=1e-5)
+    one_by_one = RegionFeatures(Modality("SC", "matrix", (6, 6)), ModelOptions(measures=("degree",)))
+    one_by_one.prepare({"SC": train})
+    torch.testing.assert_close(module.scale[:, 6:], one_by_one.scale[:, 6:])  # measures have scales of their own
+
+
 def test_covariances_are_seen_from_the_training_subjects() -> None:
     matrices = torch.tensor(np.stack([np.cov(one.T, bias=True) for one in series()]), dtype=torch.float32)
     module = RegionFeatures(Modality("FC", "covariance", (7, 7)), ModelOptions())
