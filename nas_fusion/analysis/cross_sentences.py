@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -15,10 +17,10 @@ from nas_fusion.analysis.cross_validation import (
     cross_validation_table,
     expert_entropy,
 )
+from nas_fusion.analysis.diagnosis_of_routing import COLLAPSED
 from nas_fusion.analysis.findings import Finding
 
 LEVEL = 0.05
-COLLAPSED = 0.5  # of the entropy of even usage: of two experts, one gets 89 % of all tokens
 _LONGER = 1.1
 _TITLES = {"loss": "Loss", "f1": "F1", "auc": "AUC"}
 _IN_WORDS = {"loss": "cross-entropy", "f1": "F1", "auc": "AUC"}
@@ -27,11 +29,16 @@ _IN_WORDS = {"loss": "cross-entropy", "f1": "F1", "auc": "AUC"}
 def cross_validation_findings(result: CrossValidation) -> list[Finding]:
     """Return what a reader should know: each arm against the one that all are compared with, then what weakens that.
 
-    A difference holds where the corrected test is significant at 0.05 after Holm's correction for the number of arms; otherwise
-    it is *not shown*, which is not the same as equal: the interval tells what the data leave possible.
+    Arms that differ in nothing share one finding. A difference holds where the corrected test is significant at 0.05 after
+    Holm's correction for the number of arms; otherwise it is *not shown*, which is not the same as equal: the interval tells
+    what the data leave possible.
     """
     table = cross_validation_table(result)
-    found = [_against(result, table, arm) for arm in result.others]
+    alike = [arm for arm in result.others if _differs_in_nothing(table, arm)]
+    told = [arm for arm in result.others if arm not in alike or len(alike) == 1]
+    found = [_against(result, table, arm) for arm in told]
+    if len(alike) > 1:
+        found.append(_not_told_apart(result, table, alike))
     for family in (_collapsed, _longer_training, _chosen_before, _undefined, _failed):
         found += family(result)
     return found
@@ -101,9 +108,25 @@ def _against(result: CrossValidation, table: pd.DataFrame, arm: str) -> Finding:
         else ""
     )
     sentence = (
-        f"{begin} is not shown to differ from {other} in cross-entropy: the difference is {row['difference']:+.3f} nats "
+        f"{begin} is not shown to differ from {other} in cross-entropy: the difference is {row['difference']:+z.3f} nats "
         f"({_low_high(row)}; {_p_in_words(result, row)}).{alone} That is no proof that they are equal: whatever lies in the "
         f"interval remains possible.{_other_scores(table, arm)}"
+    )
+    return Finding("not_shown", sentence, level="note")
+
+
+def _differs_in_nothing(table: pd.DataFrame, arm: str) -> bool:
+    """Return whether no score of an arm is shown to differ, its loss not even taken for itself."""
+    return bool(table.loc[(arm, "loss")]["p"] >= LEVEL and not (table.loc[arm]["p_holm"] < LEVEL).any())
+
+
+def _not_told_apart(result: CrossValidation, table: pd.DataFrame, arms: Sequence[str]) -> Finding:
+    rows = {result.in_words(arm): table.loc[(arm, "loss")] for arm in arms}
+    named = [f"{name} ({row['difference']:+z.3f}, {row['low']:+z.3f} to {row['high']:+z.3f})" for name, row in rows.items()]
+    sentence = (
+        "Neither in cross-entropy (difference and 95 % interval, in nats) nor in another score is shown to differ from "
+        f"{result.in_words(result.against)}: {'; '.join(named)}. That is no proof that they are equal: whatever lies in an "
+        "interval remains possible."
     )
     return Finding("not_shown", sentence, level="note")
 
@@ -113,7 +136,7 @@ def _other_scores(table: pd.DataFrame, arm: str) -> str:
     rows = {metric: table.loc[(arm, metric)] for metric in METRICS if metric not in LOWER_IS_BETTER}
     words = {metric: _IN_WORDS.get(metric, metric) for metric in rows}
     differing = [
-        f"{words[metric]} by {row['difference']:+.3f} ({_low_high(row)})"
+        f"{words[metric]} by {row['difference']:+z.3f} ({_low_high(row)})"
         for metric, row in rows.items()
         if row["p_holm"] < LEVEL
     ]
@@ -127,13 +150,16 @@ def _other_scores(table: pd.DataFrame, arm: str) -> str:
 
 def _collapsed(result: CrossValidation) -> list[Finding]:
     found = []
-    for arm, title in result.arms.items():
-        layers = {layer: value for layer, value in expert_entropy(result, arm).items() if value < COLLAPSED}
-        if layers:
-            named = _listed([f"{layer} ({value:.2f})" for layer, value in layers.items()], "and")
+    for arm in result.arms:
+        folds: Counter[str] = Counter()
+        for score in result.scores:
+            if score.arm == arm:
+                folds.update(layer for layer, share in score.largest_share.items() if share >= COLLAPSED)
+        if folds:
+            named = _listed([f"{layer} in {count}" for layer, count in folds.items()], "and")
             sentence = (
-                f"{title}: experts collapse in {named}. The entropy of their usage is below {100 * COLLAPSED:.0f} % of that "
-                "of even usage: most tokens go to one expert, and the mixture is little more than that one."
+                f"{result.arms[arm]}: routing collapses. One expert gets at least {100 * COLLAPSED:.0f} % of all gates of "
+                f"{named} of the {_folds(result)} folds: such a layer is a single expert."
             )
             found.append(Finding("collapsed", sentence))
     return found
@@ -214,11 +240,11 @@ def _with_sd(mean: float, sd: float) -> str:
 def _interval(row: pd.Series) -> str:
     if math.isnan(row["difference"]):
         return "–"
-    return f"{row['difference']:+.3f}" + ("" if math.isnan(row["low"]) else f" [{row['low']:+.3f}, {row['high']:+.3f}]")
+    return f"{row['difference']:+z.3f}" + ("" if math.isnan(row["low"]) else f" [{row['low']:+z.3f}, {row['high']:+z.3f}]")
 
 
 def _low_high(row: pd.Series) -> str:
-    return f"95 % interval {row['low']:+.3f} to {row['high']:+.3f}"
+    return f"95 % interval {row['low']:+z.3f} to {row['high']:+z.3f}"
 
 
 def _p_in_words(result: CrossValidation, row: pd.Series) -> str:

@@ -36,9 +36,10 @@ class FoldScore:
         validation_loss: What was selected on, in nats.
         epochs: Epochs that its weights have seen, inherited ones included; of an ensemble the most that a member's have.
         usage_entropy: Routed layer to the entropy of its mean gates over that of even gates, in [0, 1]: near 0 where one
-            expert gets everything (collapse). Empty for a model without experts.
+            expert gets everything (collapse). Empty for a model without experts, like the following.
         gate_entropy: Routed layer to the mean entropy of a token's gates over that of even gates, in [0, 1]: near 0 where
             each token is given to one expert.
+        largest_share: Routed layer to the largest of its mean gates, in [1/experts, 1].
     """
 
     arm: str
@@ -53,6 +54,7 @@ class FoldScore:
     epochs: float = math.nan
     usage_entropy: Mapping[str, float] = field(default_factory=dict)
     gate_entropy: Mapping[str, float] = field(default_factory=dict)
+    largest_share: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def test_ratio(self) -> float:
@@ -131,8 +133,8 @@ def fold_table(result: CrossValidation) -> pd.DataFrame:
     """Return the long table: one row for each arm, repeat, fold and metric.
 
     Columns: `arm`, `repeat`, `fold` (both counted from 1), `metric`, `value`, `n_train`, `n_validation`, `n_test`, `key`.
-    Beside `METRICS` there are `validation_loss`, `epochs`, and for routed arms `usage_entropy` and `gate_entropy` (means over
-    layers) and the same of each layer, such as `usage_entropy:fused.0`.
+    Beside `METRICS` there are `validation_loss`, `epochs`, and for routed arms `usage_entropy`, `gate_entropy` and
+    `largest_share` (means over layers) and the same of each layer, such as `usage_entropy:fused.0`.
     """
     rows = [
         {
@@ -246,7 +248,8 @@ def expert_entropy(result: CrossValidation, arm: str) -> dict[str, float]:
 def _numbers(score: FoldScore) -> dict[str, float]:
     numbers = {metric: float(score.scores[metric]) for metric in METRICS}
     numbers |= {"validation_loss": score.validation_loss, "epochs": score.epochs}
-    for name, layers in (("usage_entropy", score.usage_entropy), ("gate_entropy", score.gate_entropy)):
+    for name in ("usage_entropy", "gate_entropy", "largest_share"):
+        layers: Mapping[str, float] = getattr(score, name)
         if layers:
             numbers[name] = float(np.mean(list(layers.values())))
             numbers |= {f"{name}:{layer}": value for layer, value in layers.items()}

@@ -87,7 +87,6 @@ class _Subjects:
     def score(self, arm: CrossArm, evaluation: Evaluation, predictions: Predictions) -> FoldScore:
         """Return what an arm scored, and what its training left beside."""
         (fold,) = self._outer.splits.folds
-        usage, gates = _expert_entropies(evaluation, self.store.details(evaluation.key))
         return FoldScore(
             arm=arm.name,
             repeat=self._outer.repeat,
@@ -99,8 +98,7 @@ class _Subjects:
             scores={"loss": float(predictions.losses.mean()), **metrics(predictions.labels, predictions.probabilities)},
             validation_loss=evaluation.value,
             epochs=self._epochs(arm, evaluation),
-            usage_entropy=usage,
-            gate_entropy=gates,
+            **_of_experts(evaluation, self.store.details(evaluation.key)),
         )
 
     def _epochs(self, arm: CrossArm, evaluation: Evaluation) -> float:
@@ -125,13 +123,13 @@ class _Subjects:
         return self._workers[name]
 
 
-def _expert_entropies(evaluation: Evaluation, details: Mapping[str, Any]) -> tuple[dict[str, float], dict[str, float]]:
-    """Return usage and gate entropy of each routed layer at the selected epoch, both relative to that of even gates.
+def _of_experts(evaluation: Evaluation, details: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Return usage entropy, gate entropy and largest share of each routed layer at the selected epoch, see `FoldScore`.
 
     They are read from what the last stage observed of its validation subjects: under a layer's name a list of numbers, one mean
     gate an expert, and under `<layer>:entropy` the mean entropy of a token's gates, in nats.
     """
-    usage, gates = dict[str, float](), dict[str, float]()
+    found: dict[str, dict[str, float]] = {"usage_entropy": {}, "gate_entropy": {}, "largest_share": {}}
     folds: Sequence[Mapping[str, Any]] = details.get("folds", ())
     observed: Mapping[str, Any] = (folds[0].get("observed") or {}) if folds else {}
     for name, of_epochs in observed.items():
@@ -142,6 +140,7 @@ def _expert_entropies(evaluation: Evaluation, details: Mapping[str, Any]) -> tup
         shares = np.asarray(observed[layer][now], dtype=np.float64)
         if len(shares) > 1:
             most = math.log(len(shares))
-            usage[layer] = float(entropy(shares)) / most
-            gates[layer] = float(of_epochs[now]) / most
-    return usage, gates
+            found["usage_entropy"][layer] = float(entropy(shares)) / most
+            found["gate_entropy"][layer] = float(of_epochs[now]) / most
+            found["largest_share"][layer] = float(shares.max() / shares.sum())
+    return found

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-import pytest
-
 from nas_fusion.analysis.cross_sentences import (
     cross_validation_columns,
     cross_validation_findings,
@@ -76,27 +74,37 @@ def test_one_fold_is_not_judged() -> None:
     assert "fused everywhere and the baseline cannot be compared: fewer than two folds have a loss of both" in finding.sentence
 
 
-@pytest.mark.parametrize(("usage", "collapsed"), [(0.2, True), (0.9, False)])
-def test_collapse_is_said_in_words(usage: float, collapsed: bool) -> None:
-    layers = {"fused.0": usage, "sc.0": 0.95}
-    routed = tuple(fold_score("routed", 0, fold, {"loss": 0.5}, usage_entropy=layers) for fold in range(2))
-    result = CrossValidation({"routed": "routed"}, "routed", 2, 1, routed)
-    findings = found(result)
-    assert ("collapsed" in findings) == collapsed
-    if collapsed:
-        assert findings["collapsed"].sentence.startswith(
-            "routed: experts collapse in fused.0 (0.20). The entropy of their usage"
-        )
-    assert cross_validation_columns(result)["Expert entropy"].tolist() == [
-        f"{(usage + 0.95) / 2:.2f} [fused.0 {usage:.2f}, sc.0 0.95]"
-    ]
+def test_arms_that_differ_in_nothing_share_a_sentence() -> None:
+    findings = cross_validation_findings(crossed({"A_0": BASE, "fused": LOWER, "alone": SAME, "other": BASE}, folds=10))
+    assert [finding.signature for finding in findings] == ["better", "not_shown"]
+    assert findings[1].sentence == (
+        "Neither in cross-entropy (difference and 95 % interval, in nats) nor in another score is shown to differ from the "
+        "baseline: x alone (+0.000, -0.022 to +0.022); other (+0.000, +0.000 to +0.000). That is no proof that they are equal: "
+        "whatever lies in an interval remains possible."
+    )
+
+
+def test_collapse_is_said_in_words() -> None:
+    shares = [{"fused.0": 0.97, "sc.0": 0.5}, {"fused.0": 0.95, "sc.0": 0.5}, {"fused.0": 0.6, "sc.0": 0.5}]
+    layers = {"fused.0": 0.2, "sc.0": 0.95}
+    routed = tuple(
+        fold_score("routed", 0, fold, {"loss": 0.5}, usage_entropy=layers, largest_share=share)
+        for fold, share in enumerate(shares)
+    )
+    result = CrossValidation({"routed": "routed"}, "routed", 3, 1, routed)
+    assert found(result)["collapsed"].sentence == (
+        "routed: routing collapses. One expert gets at least 95 % of all gates of fused.0 in 2 of the 3 folds: such a layer "
+        "is a single expert."
+    )
+    assert cross_validation_columns(result)["Expert entropy"].tolist() == ["0.57 [fused.0 0.20, sc.0 0.95]"]
+    assert found(replace(result, scores=routed[2:])).keys() == {"failed"}
 
 
 def test_longer_training_is_said() -> None:
     base, longer = (
         crossed({arm: BASE}, folds=10, against=arm, epochs=epochs) for arm, epochs in (("A_0", 8.0), ("fused", 14.0))
     )
-    result = replace(base, arms=base.arms | longer.arms, scores=base.scores + longer.scores)
+    result = replace(base, arms={**base.arms, **longer.arms}, scores=base.scores + longer.scores)
     assert (
         "the baseline saw 8 (those that it inherits included), fused everywhere 14."
         in found(result)["longer_training"].sentence

@@ -10,6 +10,7 @@ from torch import nn
 
 from nas_fusion import Batch, Cohort, Configuration, Reference, SearchSpace, Stage, TrainingPlan
 from nas_fusion.cohorts import Fold, Inputs, Splits
+from nas_fusion.evaluation import cross_entropy
 
 PLAN = TrainingPlan(epochs=2, batch_size=16, learning_rate=0.0, weight_decay=0.0)
 EXPERTS = 4
@@ -112,10 +113,10 @@ class ToySpace(SearchSpace):
 
         is_memory = chosen["model"] == "memory"
         observe = memorising_observer if is_memory else routing_observer if chosen["routed"] == "yes" else None
-        loss = {"loss": memorising_loss} if is_memory else {}
+        loss = memorising_loss if is_memory else cross_entropy
         return [
             Stage("first", PLAN, first, Configuration({"shared": "yes"})),
-            Stage("second", PLAN, second, chosen, start=lambda states: {}, observe=observe, **loss),
+            Stage("second", PLAN, second, chosen, start=lambda states: {}, loss=loss, observe=observe),
         ]
 
     def references(self, inputs: Inputs) -> dict[str, Reference]:

@@ -160,6 +160,7 @@ def test_expert_entropies_are_those_of_the_selected_epoch() -> None:
     assert [score.gate_entropy for score in result.scores if score.arm == "routed=yes"] == 3 * [
         pytest.approx({"fused.0": 0.5 / math.log(4)})
     ]
+    assert {score.largest_share["fused.0"] for score in result.scores if score.arm == "routed=yes"} == {0.75}
     assert expert_entropy(result, "A_0") == {}
 
 
