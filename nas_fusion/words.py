@@ -45,6 +45,7 @@ class Words:
         baseline_causes: Likely causes of a search that kept the baseline.
         chance_causes: Likely causes of a lead within chance, beside the choice of the best of many.
         late_fusion_causes: Likely causes of late fusion being as good.
+        curves: Why some learning curves begin low.
         noise_cause: How a noisy modality harms the others.
         folds_cause: Why folds may choose differently, beside chance.
         local_cause: Why a search that changes one parameter at a time may be trapped.
@@ -89,6 +90,7 @@ class Words:
         "joint training lets one stream learn and the others rest",
         "the fused network is larger and overfits",
     )
+    curves: str = "Inherited weights explain curves that begin low."
     noise_cause: str = "the module's gate passes the noise of one stream on to the others"
     folds_cause: str = "the best timing of fusion differs between subgroups and does not generalise"
     local_cause: str = "some points are worth little alone and much together, so no single step leads there"

@@ -85,12 +85,12 @@ def is_clear(lead: PairedDifference, *, worse: bool = False) -> bool:
     return lead.high < 0 and lead.mean < -NEGLIGIBLE if worse else lead.low > 0 and lead.mean > NEGLIGIBLE
 
 
-def in_numbers(difference: PairedDifference) -> str:
+def in_numbers(difference: PairedDifference, *, digits: int = 3) -> str:
     """Return a difference with its standard error and interval."""
-    return (
-        f"{difference.mean:.3f} ± {difference.standard_error:.3f} nats (mean ± standard error of "
-        f"{difference.subjects} subjects, 95 % interval {difference.low:.3f} to {difference.high:.3f})"
+    mean, error, low, high = (
+        f"{value:z.{digits}f}" for value in (difference.mean, difference.standard_error, difference.low, difference.high)
     )
+    return f"{mean} ± {error} nats (mean ± standard error of {difference.subjects} subjects, 95 % interval {low} to {high})"
 
 
 def _leads(comparison: Comparison, arm: Arm, other: Arm, lead: PairedDifference) -> str:

@@ -77,8 +77,8 @@ def _load(comparison: Comparison, evidence: RoutingEvidence) -> list[Finding]:
 def _adaptive(evidence: RoutingEvidence, adaptivity: Adaptivity) -> Finding:
     another, mean = lost_without(adaptivity, "another"), lost_without(adaptivity, "mean")
     numbers = (
-        f"With another subject's gates the validation loss of {evidence.model} rises by {in_numbers(another)}, with the "
-        f"population mean of each region by {in_numbers(mean)}"
+        f"With another subject's gates the validation loss of {evidence.model} rises by {in_numbers(another, digits=4)}, with "
+        f"the population mean of each region by {in_numbers(mean, digits=4)}"
     )
     if is_clear(another):
         return Finding("routing_adaptive", f"The model needs each subject's own routing. {numbers}.", level="good")

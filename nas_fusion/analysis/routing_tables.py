@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pandas as pd
 
 from nas_fusion.analysis.routing import LayerUse, RoutingEvidence
@@ -11,9 +12,9 @@ from nas_fusion.analysis.routing_tests import INTERVENTIONS, ClassTest, class_te
 
 READING_LAYERS = (
     "Entropies are shares of that of even use: usage near 0 is collapse onto one expert, gates near 0 mean one expert a token. "
-    "The variance of gates is split into what regions have in common over subjects, what a subject's regions have in common, "
-    "and what is left, a subject's own pattern over regions (components of variance). Classes differ: permutation test of the "
-    "subjects' mean gates, p multiplied by the number of layers."
+    "Spread is the standard deviation of gates. Their variance is split into what regions have in common over subjects, what a "
+    "subject's regions have in common, and what is left, a subject's own pattern over regions (components of variance). Classes "
+    "differ: permutation test of the subjects' mean gates, p multiplied by the number of layers."
 )
 READING_ADAPTIVITY = (
     "The trained model, gates of all layers replaced at once, on the validation subjects; mean ± standard error of the paired "
@@ -85,7 +86,7 @@ def adaptivity_columns(evidence: RoutingEvidence) -> pd.DataFrame:
     rows = []
     for name in evidence.adaptivity.replaced:
         lost = lost_without(evidence.adaptivity, name)
-        rise = f"{lost.mean:+.4f} ± {lost.standard_error:.4f} [{lost.low:+.4f}, {lost.high:+.4f}]"
+        rise = f"{lost.mean:+z.4f} ± {lost.standard_error:.4f} [{lost.low:+z.4f}, {lost.high:+z.4f}]"
         draws = len(evidence.adaptivity.replaced[name])
         rows.append({"Gates replaced by": INTERVENTIONS.get(name, name), "Loss rises by (nats)": rise, "Draws": str(draws)})
     return pd.DataFrame(rows)
@@ -107,9 +108,10 @@ def _layer(layer: LayerUse, test: ClassTest) -> dict[str, str]:
         "Shares of the experts": " / ".join(_percent(share) for share in sorted(layer.load, reverse=True)) + " %",
         "Usage entropy": f"{layer.usage_entropy:.2f}",
         "Gate entropy": f"{layer.gate_entropy:.2f}",
-        "Variance: region": _share(shares.region),
+        "Spread of gates": f"{float(np.sqrt(layer.gates.var(axis=(0, 1)).mean())):.3f}",
+        "Of its variance: region": _share(shares.region),
         "subject": _share(shares.subject),
-        "subject's own pattern": _share(shares.interaction),
+        "own pattern": _share(shares.interaction),
         "Classes differ": "–" if math.isnan(test.p) else p_in_words(test.p),
     }
 

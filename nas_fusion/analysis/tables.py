@@ -13,7 +13,7 @@ from nas_fusion.analysis.costs import arm_costs, cost_in_all
 from nas_fusion.analysis.naming import chosen_points, search_in_words
 from nas_fusion.analysis.regret import regret_error
 from nas_fusion.analysis.scores import SCORES
-from nas_fusion.record import Predictions
+from nas_fusion.record import Evaluation, Predictions
 from nas_fusion.words import Words
 
 KINDS = ("search", "baseline", "reference")
@@ -176,7 +176,12 @@ def _validation_error(arm: Arm) -> float:
 def _cost(arm: Arm) -> dict[str, float]:
     final = [arm.chosen] if arm.chosen is not None else list(arm.evaluations)
     spent = {name: next(reversed(arm_costs(arm, name)), math.nan) for name in ("epochs", "samples")}
-    return spent | {f"lineage_{name}": cost_in_all(final, name) for name in ("epochs", "samples")}
+    return spent | {f"lineage_{name}": _seen(final, name) for name in ("epochs", "samples")}
+
+
+def _seen(final: Sequence[Evaluation], name: str) -> float:
+    """Return what chosen weights have seen: of one model with its lineage and all its stages, also those that others share."""
+    return final[0].cost.get(f"lineage_{name}", math.nan) if len(final) == 1 else cost_in_all(final, name)
 
 
 def _intervals(

@@ -60,8 +60,7 @@ def all_figures(comparison: Comparison) -> list[NamedFigure]:
     )
     if any(evaluation.curves for evaluation in comparison.searches[0].evaluations):
         caption = (
-            f"Everything that {comparison.searches[0].title} trained, by epoch; in colour what it accepted. Inherited weights "
-            "explain curves that begin low."
+            f"Everything that {comparison.searches[0].title} trained, by epoch; in colour what it accepted. {words.curves}"
         )
         figures.append(NamedFigure("curves", "Learning curves", caption, curves_figure(comparison)))
     return figures + _spread(comparison) + [NamedFigure(*figure) for figure in routing_figures(comparison.routing)]

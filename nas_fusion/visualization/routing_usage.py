@@ -13,6 +13,7 @@ from nas_fusion.visualization.routing_panels import Group, groups, labels, panel
 from nas_fusion.visualization.style import INK, new_panels
 
 _ROW, _BETWEEN, _ABOVE = 19, 30, 45  # pixels: an expert, between two panels, above all
+_LOWEST, _BAR = 120, 220  # pixels: all experts together at least, the colour bar at most
 _BELOW, _SLANTED = 35, 95  # pixels: below all, for names that stand upright or slanted
 _CROWDED = 0.1  # share of the width: names of narrower groups are slanted
 _SCALE = [[0.0, "#FFFFFF"], [0.15, "#D6E6F2"], [0.5, "#5BA3CF"], [0.8, "#0072B2"], [1.0, "#023858"]]
@@ -22,12 +23,13 @@ def usage_figure(evidence: RoutingEvidence) -> go.Figure:
     """Return the mean gate of each expert for each region, a panel a layer and kind of token; darker is more."""
     drawn = panels(evidence)
     slanted = _is_crowded(groups(drawn[-1], evidence.regions))
-    figure = _heat_maps([panel.title for panel in drawn], [panel.layer.n_experts for panel in drawn], slanted=slanted)
+    experts = [panel.layer.n_experts for panel in drawn]
+    figure = _heat_maps([panel.title for panel in drawn], experts, slanted=slanted)
     most = max(float(panel.shares.max()) for panel in drawn)
     for row, panel in enumerate(drawn, start=1):
         _add(figure, row, panel.shares, labels(panel, evidence.regions), "%{x}<br>%{y}: %{z:.0%} of its gates<extra></extra>")
         _mark(figure, row, groups(panel, evidence.regions), last=row == len(drawn))
-    return _scaled(figure, most)
+    return _scaled(figure, experts, most)
 
 
 def usage_caption(evidence: RoutingEvidence) -> str:
@@ -54,7 +56,7 @@ def subjects_figure(evidence: RoutingEvidence) -> go.Figure:
         names = [f"{layer.subjects[i]} ({layer.classes[layer.labels[i]]})" for i in order]
         _add(figure, row, layer.by_subject[order], names, "%{x}<br>%{y}: %{z:.0%} of its gates<extra></extra>")
         _mark(figure, row, found, last=row == len(layers))
-    return _scaled(figure, most)
+    return _scaled(figure, experts, most)
 
 
 def subjects_caption(evidence: RoutingEvidence) -> str:
@@ -84,7 +86,7 @@ def _whose(evidence: RoutingEvidence) -> str:
 
 
 def _heat_maps(titles: Sequence[str], experts: Sequence[int], *, slanted: bool) -> go.Figure:
-    rows = sum(experts) * _ROW
+    rows = max(sum(experts) * _ROW, _LOWEST)
     plot = rows + _BETWEEN * (len(titles) - 1)
     between = _BETWEEN / plot if len(titles) > 1 else 0.0
     below = _SLANTED if slanted else _BELOW
@@ -139,6 +141,10 @@ def _is_crowded(found: Sequence[Group]) -> bool:
     return bool(found) and min(group.count for group in found) < _CROWDED * sum(group.count for group in found)
 
 
-def _scaled(figure: go.Figure, most: float) -> go.Figure:
-    bar = {"title": {"text": "mean gate"}, "thickness": 10, "outlinewidth": 0, "tickformat": ".0%"}
-    return figure.update_layout(coloraxis={"colorscale": _SCALE, "cmin": 0.0, "cmax": max(most, 1e-3), "colorbar": bar})
+def _scaled(figure: go.Figure, experts: Sequence[int], most: float) -> go.Figure:
+    """Scale colours from 0 to the largest mean gate, but at least to twice an even one, so that small differences stay pale."""
+    bar = {"title": {"text": "mean gate", "font": {"size": 12}}, "thickness": 10, "outlinewidth": 0, "tickformat": ".0%"}
+    length = min(_BAR, figure.layout.height - _ABOVE - _BELOW)
+    bar |= {"lenmode": "pixels", "len": length, "nticks": 5, "y": 1.0, "yanchor": "top"}
+    largest = min(1.0, max(most, 2 / min(experts)))
+    return figure.update_layout(coloraxis={"colorscale": _SCALE, "cmin": 0.0, "cmax": largest, "colorbar": bar})

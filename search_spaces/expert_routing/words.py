@@ -39,6 +39,7 @@ WORDS = Words(
         "joint training lets one encoder learn and the others rest",
         "the joint network is larger and overfits",
     ),
+    curves="Only the last of the stages is drawn: the stages before explain why curves begin low.",
     noise_cause="the projections that modalities share pass the noise of one on to the others",
     folds_cause="the best routing differs between subgroups and does not generalise",
     local_cause="some options are worth little alone and much together (granularity does nothing without a mixture), so no "

@@ -71,7 +71,7 @@ def test_whether_the_model_needs_own_gates(another: float, signature: str, level
     routing = evidence(layer(planted_gates(20, 6, subject=0.1)), adaptivity=adaptivity(another, 0.02))
     found = findings(routing)[signature]
     assert found.level == level and found.sentence.startswith(begin)
-    assert f"rises by {another:.3f} ± 0.00" in found.sentence and "population mean of each region by 0.020" in found.sentence
+    assert f"rises by {another:.4f} ± 0.00" in found.sentence and "population mean of each region by 0.0200" in found.sentence
 
 
 def test_constant_gates_route_nothing() -> None:

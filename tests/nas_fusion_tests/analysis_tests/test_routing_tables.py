@@ -55,7 +55,7 @@ def test_layers_as_text() -> None:
     row = layer_columns(evidence(layer(shared_gates((0.5, 0.496, 0.004)), "fused.0"))).iloc[0]
     assert row["Shares of the experts"] == "50 / 50 / 0.4 %"
     assert (row["Layer"], row["Experts"], row["Usage entropy"]) == ("fused.0", "3", "0.65")
-    assert row["Variance: region"] == row["Classes differ"] == "–"
+    assert row["Of its variance: region"] == row["Classes differ"] == "–"
 
 
 def test_interventions_as_text() -> None:

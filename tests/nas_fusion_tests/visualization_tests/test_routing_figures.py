@@ -75,7 +75,7 @@ def test_the_usage_map_shows_mean_gates_of_experts_by_region() -> None:
     np.testing.assert_allclose(drawn[2].z, WHOLE.layers[2].gates[:, panel.tokens].mean(axis=0).T, atol=1e-4)
     assert list(drawn[2].customdata[0]) == labels(panel, WHOLE.regions)
     axis = figure.layout.coloraxis
-    assert axis.cmin == 0 and axis.cmax == pytest.approx(max(np.max(each.z) for each in drawn), abs=1e-4)
+    assert axis.cmin == 0 and axis.cmax == pytest.approx(max(2 / 3, *(np.max(each.z) for each in drawn)), abs=1e-4)
     assert list(figure.layout.xaxis6.ticktext) == ["motor", "visual"] and figure.layout.xaxis.showticklabels is False
     assert "by network and, within one, left before right" in usage_caption(
         WHOLE
