@@ -118,15 +118,15 @@ def _decode(reader: _Reader, forms: Forms, place: tuple[int, str]) -> tuple[npt.
 
 def _pointless(forms: Forms, options: ConnectomeOptions, looks: Collection[tuple[int, str]]) -> list[Problem]:
     """Return the options that have nothing to work on."""
-    modalities = {modality for _, modality in looks}
-    problems = []
-    for option in ("fc", "series"):
-        if getattr(options, option) and modalities and not forms.series:
-            message = f"`{option}` must go with time series, but {' and '.join(sorted(modalities))} are matrices."
-            problems.append(Problem("no time series", message))
+    modalities = sorted({modality for _, modality in looks})
+    known, problems = ", ".join(modalities), []
     for option, named in (("fc", options.fc), ("key", options.key)):
-        for name, _ in named:
-            if name and modalities and name not in modalities:
-                known = ", ".join(sorted(modalities))
-                problems.append(Problem("unknown modality", f"`{option}` must name modalities ({known}), but got {name!r}."))
+        for name in (name for name, _ in named if name and modalities and name not in modalities):
+            problems.append(Problem("unknown modality", f"`{option}` must name modalities ({known}), but got {name!r}."))
+    for name in (name for name, _ in options.fc if name in modalities and name not in forms.series):
+        problems.append(Problem("no time series", f"`fc` must go with time series, but {name} are matrices."))
+    for option, given in (("fc", any(not name for name, _ in options.fc)), ("series", options.series is not None)):
+        if given and modalities and not forms.series:
+            message = f"`{option}` must go with time series, but {' and '.join(modalities)} are matrices."
+            problems.append(Problem("no time series", message))
     return problems

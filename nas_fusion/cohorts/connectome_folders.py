@@ -176,7 +176,7 @@ def _participants(root: Path, people: Sequence[Person], *, drop: bool) -> tuple[
             message = f"Every subject must have one row in {path.name}, but {who} has several."
             problems.append(Problem("duplicate subject", message, who, path.name))
         else:
-            known[subject] = {str(column): value for column, value in row.items()}
+            known[subject] = {str(column): value for column, value in row.items() if column != "session"}
     for subject in names.values():
         if subject not in known:
             message = f"Every subject with connectomes must be in {path.name}, but {subject} is not."

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pandas as pd
 from scipy.io import savemat
@@ -57,6 +58,15 @@ def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> Path:
     return path
 
 
-def rewrite(path: Path, **arrays: Matrix) -> None:
-    """Replace a `.mat`."""
-    savemat(path, arrays)
+def write_hdf5(path: Path, **arrays: np.ndarray[Any, Any]) -> Path:
+    """Write a file as MATLAB 7.3 does: HDF5 behind 512 bytes of its own, axes in reverse."""
+    with h5py.File(path, "w", userblock_size=512) as file:
+        for name, values in arrays.items():
+            file.create_dataset(name, data=np.asarray(values).T).attrs["MATLAB_class"] = np.bytes_("double")
+        file.create_dataset("note", data=np.frombuffer(b"abcd", np.uint8).reshape(2, 2)).attrs["MATLAB_class"] = np.bytes_(
+            "char"
+        )
+        file.create_group("#refs#")
+    with path.open("r+b") as raw:
+        raw.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\x00\x02IM")
+    return path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from scipy.io import savemat
 from nas_fusion.cohorts import CohortError, check_source, load_cohort
 from nas_fusion.cohorts.connectome_checks import asymmetry, check_matrix, check_series, is_symmetric
 
-from .connectomes import Matrix, people, write_folders, write_table
+from .connectomes import Matrix, people, write_folders, write_hdf5, write_table
 
 PEOPLE = people()
 SC, FC = "HC/p02/DTI_connectivity_count.mat", "HC/p02/RegionSeries.mat"
@@ -277,6 +278,8 @@ def test_options_without_effect_are_problems(tmp_path: Path) -> None:
     table = correlations(lambda m: m)(tmp_path)
     with pytest.raises(CohortError, match="`fc` must go with time series, but FC and SC are matrices"):
         load_cohort(table, fc="partial")
+    with pytest.raises(CohortError, match="`fc` must go with time series, but SC are matrices"):
+        load_cohort(write_folders(tmp_path / "folders", PEOPLE), fc="SC=partial")
     with pytest.raises(CohortError, match="`series` must go with time series, but FC and SC are matrices"):
         load_cohort(table, series="TxN")
 
@@ -304,3 +307,13 @@ def test_rounding_is_no_asymmetry() -> None:
     assert asymmetry(np.array([[0, 1.0], [0.5, 0]])) == 0.5
     assert asymmetry(np.array([[0, np.nan, 2], [0.5, 0, 1], [1, 1, 0]])) == 0.5
     assert not any(fault.rule == "correlation out of range" for fault in check_matrix("FC", np.ones((3, 3)) * (1 + 1e-6)))
+
+
+def test_a_missing_library_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = write_folders(tmp_path, PEOPLE)
+    for person in (PEOPLE[2], PEOPLE[4]):
+        write_hdf5(root / "HC" / person.subject / "RegionSeries.mat", RegionSeries=person.series)
+    assert len(load_cohort(root, cache="none")) == 12
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    problems = check_source(root)
+    assert [(problem.rule, problem.subject) for problem in problems] == [("missing library", "p02")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
+import sys
 from typing import Any
 
 import numpy as np
@@ -58,14 +58,7 @@ def test_covariance_is_positive_definite_with_fewer_time_points_than_regions() -
 
 
 def test_partial_needs_nilearn(monkeypatch: pytest.MonkeyPatch) -> None:
-    imported = builtins.__import__
-
-    def without(name: str, *args: Any, **kwargs: Any) -> Any:
-        if name.startswith("nilearn"):
-            raise ImportError(name)
-        return imported(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, "nilearn.connectome", None)
     with pytest.raises(
         ValueError, match=r"`fc` must be pearson or tangent where nilearn is not installed \(`pip install 'nas-fusion"
     ):

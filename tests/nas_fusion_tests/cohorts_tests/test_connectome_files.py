@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import builtins
-import zlib
+import contextlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,22 +18,10 @@ from scipy.io import savemat
 from nas_fusion.cohorts.connectome_files import UnusableArrayError, conversion, is_named_series, read_array
 from nas_fusion.cohorts.connectome_text import read_text
 
+from .connectomes import write_hdf5
+
 VALUES = np.array([[0.0, 1.5, -2e-3], [3.0, 0.0, 1e6], [7.0, 8.0, 0.0], [1.0, 2.0, 3.0]])
 WORDS = ["L.Hip", "R.Hip", "L.Amy"]
-
-
-def write_hdf5(path: Path, **arrays: np.ndarray[Any, Any]) -> Path:
-    """Write a file as MATLAB 7.3 does: HDF5 behind 512 bytes of its own, axes in reverse."""
-    with h5py.File(path, "w", userblock_size=512) as file:
-        for name, values in arrays.items():
-            file.create_dataset(name, data=np.asarray(values).T).attrs["MATLAB_class"] = np.bytes_("double")
-        file.create_dataset("note", data=np.frombuffer(b"abcd", np.uint8).reshape(2, 2)).attrs["MATLAB_class"] = np.bytes_(
-            "char"
-        )
-        file.create_group("#refs#")
-    with path.open("r+b") as raw:
-        raw.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\x00\x02IM")
-    return path
 
 
 def mat(path: Path) -> None:
@@ -224,14 +210,8 @@ def test_a_pickled_file_is_refused_with_the_command_that_converts_it(tmp_path: P
 
 
 def test_version_7_3_needs_h5py(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, imported = write_hdf5(tmp_path / "a.mat", sc=VALUES), builtins.__import__
-
-    def without(name: str, *args: Any, **kwargs: Any) -> Any:
-        if name == "h5py":
-            raise ImportError(name)
-        return imported(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    path = write_hdf5(tmp_path / "a.mat", sc=VALUES)
+    monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(
         UnusableArrayError, match=r"MATLAB 7.3 file, which needs h5py \(`pip install 'nas-fusion\[connectomes\]'`\)"
     ) as e:
@@ -246,12 +226,8 @@ def test_flipped_bits_never_end_in_another_error(tmp_path: Path) -> None:
         damaged = bytearray(content)
         damaged[int(rng.integers(len(content)))] ^= 1 << int(rng.integers(8))
         (tmp_path / "a.mat").write_bytes(damaged)
-        try:
-            read_array(tmp_path / "a.mat")
-        except UnusableArrayError:
-            pass
-        except zlib.error:  # pragma: no cover
-            pytest.fail("zlib's error must not get out")
+        with contextlib.suppress(UnusableArrayError):
+            assert read_array(tmp_path / "a.mat").values.ndim == 2
 
 
 def test_names_of_time_series() -> None:

@@ -15,8 +15,7 @@ from scipy.io import savemat
 
 from nas_fusion.cohorts import CohortError, check_source, load_cohort
 
-from .connectomes import Person, people, write_folders, write_table
-from .test_connectome_files import write_hdf5
+from .connectomes import Person, people, write_folders, write_hdf5, write_table
 from .test_connectome_folders import assert_holds
 
 PEOPLE = people()

@@ -113,8 +113,9 @@ def test_perceptron_has_a_layer_for_each_point() -> None:
     assert tuple(stream(torch.randn(4, 7)).shape) == (4, 3)
 
 
-def test_matrix_is_a_plane_of_one_channel() -> None:
-    stream = build_stream(Modality("SC", "matrix", (20, 20)), 2, PRESETS["small"].backbone)
+@pytest.mark.parametrize("kind", ["matrix", "covariance"])
+def test_matrix_is_a_plane_of_one_channel(kind: str) -> None:
+    stream = build_stream(Modality("SC", kind, (20, 20)), 2, PRESETS["small"].backbone)
     assert stream.spatial_dims == 2
     assert tuple(stream(torch.randn(4, 20, 20)).shape) == (4, 2)
 
