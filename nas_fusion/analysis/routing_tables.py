@@ -13,7 +13,7 @@ from nas_fusion.analysis.routing_tests import INTERVENTIONS, ClassTest, class_te
 READING_LAYERS = (
     "Entropies are shares of that of even use: usage near 0 is collapse onto one expert, gates near 0 mean one expert a token. "
     "Spread is the standard deviation of gates. Their variance is split into what regions have in common over subjects, what a "
-    "subject's regions have in common, and what is left, a subject's own pattern over regions (components of variance). Classes "
+    "subject's regions have in common, and what is left, a subject's own pattern over regions (variance components). Classes "
     "differ: permutation test of the subjects' mean gates, p multiplied by the number of layers."
 )
 READING_ADAPTIVITY = (

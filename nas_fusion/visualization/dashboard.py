@@ -19,6 +19,7 @@ PREFIX = "nas-fusion-"
 _CARD = 445  # pixels
 _DOTS = ("evaluated", "not evaluated")
 _ROOM = 40  # nodes of a lattice
+_SHRUNK = 0.6  # dots of a brain
 
 
 def publish(study: optuna.Study, comparison: Comparison) -> list[str]:
@@ -49,6 +50,8 @@ def _fitted(named: NamedFigure) -> go.Figure:
         figure.update_yaxes(ticktext=[text.replace("<br>", " ") for text in figure.layout.yaxis.ticktext])
     if named.name == "lattice":
         _fit_lattice(figure)
+    if named.name.startswith("routing"):
+        _fit_panels(figure)
     return figure
 
 
@@ -62,6 +65,18 @@ def _fit_lattice(figure: go.Figure) -> None:
     figure.update_annotations(font={"size": 9}, yshift=-12)
     marks = {"visible": False} if crowded else {"textfont": {"size": 9}, "marker": {"size": 9}}
     figure.update_traces(marks, selector={"mode": "markers+text"})
+
+
+def _fit_panels(figure: go.Figure) -> None:
+    """Small letters and dots, and the legend below: panels need the height."""
+    legend = {"y": 0, "yref": "container", "yanchor": "bottom", "x": 0.5, "xanchor": "center", "font": {"size": 10}}
+    figure.update_layout(margin={"t": 75, "b": 60}, legend=legend)
+    figure.update_annotations(font={"size": 10})
+    figure.update_xaxes(tickfont={"size": 9}, title={"font": {"size": 10}})
+    figure.update_yaxes(tickfont={"size": 9})
+    for trace in figure.select_traces({"mode": "markers"}):
+        if isinstance(trace.marker.size, tuple):
+            trace.marker.size = [round(size * _SHRUNK, 2) for size in trace.marker.size]
 
 
 def note(comparison: Comparison) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import optuna
 import plotly.graph_objects as go
 import pytest
+from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 
 from nas_fusion.analysis.routing import Regions
 from nas_fusion.visualization import publish, write_report
@@ -157,4 +159,9 @@ def test_report_and_dashboard_show_routing_where_there_is_any(tmp_path: Path) ->
     assert "<h2>Routing in numbers</h2>" in text and "the population mean of its region" in text
     study = optuna.create_study()
     assert publish(study, comparison)[-4:] == [f"nas-fusion-{name}" for name in NAMES]
+    drawn = json.loads(
+        get_plotly_graph_objects(study._storage.get_study_system_attrs(study._study_id))["nas-fusion-routing-brain"]
+    )
+    sizes = {size for trace in drawn["data"] if trace.get("text") for size in trace["marker"]["size"]}
+    assert drawn["layout"]["height"] == 445 and 0 < max(sizes) <= 9  # at most 15 in the report
     assert "Routing in numbers" not in write_report(one_search(), tmp_path / "report.html").read_text()
