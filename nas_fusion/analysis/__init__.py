@@ -13,6 +13,9 @@ from nas_fusion.analysis.landscape import Landscape
 from nas_fusion.analysis.naming import points, search_title, short_points
 from nas_fusion.analysis.paired import PairedDifference, chance_of_acceptance, paired_difference, subject_differences
 from nas_fusion.analysis.regret import Shortfall, chance_regret, regret_curves, shortfall
+from nas_fusion.analysis.routing import Adaptivity, LayerUse, Regions, RoutingEvidence
+from nas_fusion.analysis.routing_statistics import class_test, lost_without, variance_shares
+from nas_fusion.analysis.routing_tables import region_table, routing_summary, subject_table, usage_table
 from nas_fusion.analysis.shapley import PointValues, point_values
 from nas_fusion.analysis.tables import comparison_table, plain_table
 from nas_fusion.analysis.traps import Deceptiveness, Escape, cheapest, deceptiveness
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BASELINE",
     "FAMILIES",
+    "Adaptivity",
     "Arm",
     "Comparison",
     "Deceptiveness",
@@ -31,9 +35,12 @@ __all__ = [
     "Estimate",
     "Finding",
     "Landscape",
+    "LayerUse",
     "PairedDifference",
     "ParameterEffects",
     "PointValues",
+    "Regions",
+    "RoutingEvidence",
     "ShapleyImportanceEvaluator",
     "Shortfall",
     "Unfinished",
@@ -43,6 +50,7 @@ __all__ = [
     "chance_of_acceptance",
     "chance_regret",
     "cheapest",
+    "class_test",
     "comparison_table",
     "deceptiveness",
     "diagnose",
@@ -50,18 +58,24 @@ __all__ = [
     "findings_text",
     "importance_table",
     "is_trapped",
+    "lost_without",
     "noisy",
     "paired_difference",
     "plain_table",
     "point_values",
     "points",
+    "region_table",
     "regret_curves",
+    "routing_summary",
     "search_title",
     "shapley_effects",
     "short_points",
     "shortfall",
     "subject_differences",
+    "subject_table",
     "synergy_landscape",
+    "usage_table",
+    "variance_shares",
     "ways_out",
 ]
 

@@ -9,8 +9,8 @@ from nas_fusion.analysis.arms import Comparison
 from nas_fusion.analysis.diagnosis_of_references import in_numbers, is_clear
 from nas_fusion.analysis.findings import Finding
 from nas_fusion.analysis.routing import Adaptivity, LayerUse, RoutingEvidence
+from nas_fusion.analysis.routing_statistics import lost_without, variance_shares
 from nas_fusion.analysis.routing_tables import class_tests, p_in_words
-from nas_fusion.analysis.routing_tests import lost_without, variance_shares
 
 COLLAPSED = 0.95
 """Share of one expert from which a layer counts as collapsed."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from nas_fusion.analysis.routing import LayerUse, RoutingEvidence
-from nas_fusion.analysis.routing_tests import INTERVENTIONS, ClassTest, class_test, lost_without, variance_shares
+from nas_fusion.analysis.routing_statistics import INTERVENTIONS, ClassTest, class_test, lost_without, variance_shares
 
 READING_LAYERS = (
     "Entropies are shares of that of even use: usage near 0 is collapse onto one expert, gates near 0 mean one expert a token. "
@@ -71,6 +73,25 @@ def class_tests(evidence: RoutingEvidence) -> dict[str, ClassTest]:
     tests = {layer.name: class_test(layer) for layer in evidence.layers}
     tested = sum(not math.isnan(test.p) for test in tests.values())
     return {name: ClassTest(test.statistic, _capped(test.p * tested), test.permutations) for name, test in tests.items()}
+
+
+def routing_summary(evidence: RoutingEvidence) -> dict[str, Any]:
+    """Return the evidence in numbers, for programs: JSON-compatible but for numbers that are not known, which are NaN."""
+    tests = class_tests(evidence)
+    layers = [
+        {
+            "layer": layer.name,
+            "shares": layer.load.tolist(),
+            "usage_entropy": layer.usage_entropy,
+            "gate_entropy": layer.gate_entropy,
+            **{f"variance_{name}": share for name, share in asdict(variance_shares(layer)).items()},
+            "classes_differ_p": tests[layer.name].p,
+        }
+        for layer in evidence.layers
+    ]
+    tested = evidence.adaptivity
+    lost = {} if tested is None else {name: asdict(lost_without(tested, name)) for name in tested.replaced}
+    return {"model": evidence.model, "selected": evidence.selected, "layers": layers, "loss_rises_by": lost}
 
 
 def layer_columns(evidence: RoutingEvidence) -> pd.DataFrame:

@@ -82,7 +82,8 @@ def _print_diagnosis(comparison: Comparison) -> None:
 
 def search_json(comparison: Comparison, url: str, report: Path) -> dict[str, Any]:
     """Return the JSON object of `search`."""
-    return {**_outcome_json(comparison.arms[0], comparison), "storage": url, "report": str(report)}
+    outcome = _outcome_json(comparison.arms[0], comparison)
+    return {**outcome, **_routing_json(comparison), "storage": url, "report": str(report)}
 
 
 def comparison_json(comparison: Comparison, url: str, report: Path) -> dict[str, Any]:
@@ -100,7 +101,15 @@ def comparison_json(comparison: Comparison, url: str, report: Path) -> dict[str,
         "arms": [_arm_json(arm, comparison, scores) for arm in comparison.searches],
         "references": [_reference_json(arm, scores) for arm in comparison.arms if not arm.is_search],
         "points": _points_json(comparison),
+        **_routing_json(comparison),
     }
+
+
+def _routing_json(comparison: Comparison) -> dict[str, Any]:
+    """Return what mixtures of experts did, nothing where there are none."""
+    from nas_fusion.analysis import routing_summary
+
+    return {} if comparison.routing is None else {"routing": routing_summary(comparison.routing)}
 
 
 def _points_json(comparison: Comparison) -> dict[str, Any] | None:

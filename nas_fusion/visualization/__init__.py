@@ -10,6 +10,7 @@ from nas_fusion.visualization.lattice import lattice_figure
 from nas_fusion.visualization.losses import losses_figure
 from nas_fusion.visualization.regret import regret_figure
 from nas_fusion.visualization.report import write_report
+from nas_fusion.visualization.routing import routing_figures
 
 __all__ = [
     "NamedFigure",
@@ -22,5 +23,6 @@ __all__ = [
     "losses_figure",
     "publish",
     "regret_figure",
+    "routing_figures",
     "write_report",
 ]

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
+from nas_fusion.analysis.routing_statistics import class_test
 from nas_fusion.analysis.routing_tables import (
     adaptivity_columns,
     class_tests,
     layer_columns,
     region_table,
+    routing_summary,
     subject_table,
     usage_table,
 )
-from nas_fusion.analysis.routing_tests import class_test
 from tests.nas_fusion_tests.analysis_tests.routing_builders import (
     adaptivity,
     evidence,
@@ -49,6 +52,15 @@ def test_p_values_are_corrected_for_the_layers_that_were_tested() -> None:
     )
     assert tests["a"].p == pytest.approx(min(1.0, 2 * class_test(varied).p))
     assert np.isnan(tests["c"].p)
+
+
+def test_in_numbers_for_programs() -> None:
+    routing = evidence(layer(planted_gates(20, 6, region=0.05), "sc.0"), adaptivity=adaptivity(0.05, 0.02))
+    found = json.loads(json.dumps(routing_summary(routing)))
+    assert list(found) == ["model", "selected", "layers", "loss_rises_by"] and found["selected"] is True
+    assert found["layers"][0]["layer"] == "sc.0" and sum(found["layers"][0]["shares"]) == pytest.approx(1)
+    assert found["layers"][0]["variance_region"] == pytest.approx(1)
+    assert found["loss_rises_by"]["another"]["mean"] == pytest.approx(0.05)
 
 
 def test_layers_as_text() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from nas_fusion.analysis.routing_tests import class_test, lost_without, variance_shares
+from nas_fusion.analysis.routing_statistics import class_test, lost_without, variance_shares
 from tests.nas_fusion_tests.analysis_tests.routing_builders import (
     adaptivity,
     layer,
