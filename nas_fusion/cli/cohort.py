@@ -47,7 +47,9 @@ def make(
 
 @app.command("check")
 def check(
-    source: Annotated[str, typer.Argument(help="BIDS folder, datalist .json, manifest .csv/.tsv, or a cohort's name.")],
+    source: Annotated[
+        str, typer.Argument(help="BIDS folder, class folders, datalist .json, manifest .csv/.tsv, .npz, or a cohort's name.")
+    ],
     modalities: Modalities = None,
     label: Label = None,
     group: Group = None,
