@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -33,9 +32,6 @@ from nas_fusion.cli.options import (
 )
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from nas_fusion.analysis.cross_validation import CrossValidation
     from nas_fusion.study.cross_arms import CrossArm
     from nas_fusion.study.laboratory import Laboratory
 
@@ -111,10 +107,11 @@ class CrossOptions:
 @takes(CrossOptions)
 def cross_validate(options: CrossOptions) -> None:
     """Compare fixed models by repeated k-fold cross-validation; each is scored on subjects that no part of it has seen."""
+    from nas_fusion.cli.cross_results import cross_validation_json, print_cross_validation, write_files
     from nas_fusion.cli.output import print_json
     from nas_fusion.cli.progress import shown_progress
     from nas_fusion.cli.request import laboratory_of, typed_options
-    from nas_fusion.cli.settings import at_least, not_empty, results_folder
+    from nas_fusion.cli.settings import at_least, not_empty, results_folder, study_folder
     from nas_fusion.study.cross_folds import CrossPlan
     from nas_fusion.study.cross_validation import against_of, run_cross_validation
     from nas_fusion.study.workers import devices_of_workers
@@ -122,10 +119,8 @@ def cross_validate(options: CrossOptions) -> None:
     at_least("--folds", options.outer_folds, 2)
     at_least("--repeats", options.repeats, 1)
     not_empty({"--name": options.name, "--against": options.against})
-    typed, plan = (
-        typed_options(options.as_study()),
-        CrossPlan(options.outer_folds, options.repeats, options.validation, options.seed),
-    )
+    typed = typed_options(options.as_study())
+    plan = CrossPlan(options.outer_folds, options.repeats, options.validation, options.seed)
     out = results_folder(options.out)
     laboratory = laboratory_of(options.as_study(), typed, command_line("cross-validate", options), out)
     if options.development_only:
@@ -135,7 +130,10 @@ def cross_validate(options: CrossOptions) -> None:
     devices = devices_of_workers(options.device, options.workers, most=plan.folds * plan.repeats)
     with shown_progress() as listener:
         result = run_cross_validation(laboratory, arms, plan, devices, against=options.against, listener=listener)
-    _show(result, options, out, print_json)
+    files = write_files(result, study_folder(out, options.name or f"{options.space}-cross-validation"))
+    print_cross_validation(result, files)
+    if options.json:
+        print_json(cross_validation_json(result, files))
 
 
 def _arms(options: CrossOptions, laboratory: Laboratory) -> tuple[CrossArm, ...]:
@@ -155,63 +153,3 @@ def _without_test(laboratory: Laboratory) -> Laboratory:
     from nas_fusion.study.laboratory import Laboratory
 
     return Laboratory(laboratory.spec, laboratory.space, laboratory.cohort.development())
-
-
-def _show(result: CrossValidation, options: CrossOptions, out: Path, print_json: Any) -> None:
-    """Write table and page, and print what was found."""
-    from nas_fusion.analysis.cross_sentences import cross_validation_columns, cross_validation_findings, how_it_was_compared
-    from nas_fusion.analysis.cross_validation import fold_table
-    from nas_fusion.cli.output import print_table
-    from nas_fusion.cli.settings import study_folder
-    from nas_fusion.visualization.cross_validation import write_cross_validation
-
-    folder = study_folder(out, options.name or f"{options.space}-cross-validation")
-    folder.mkdir(parents=True, exist_ok=True)
-    table = folder / "cross-validation.csv"
-    fold_table(result).to_csv(table, index=False)
-    page = write_cross_validation(result, folder / "cross-validation.html")
-    columns = cross_validation_columns(result)
-    print_table(list(columns), columns.values.tolist())
-    print(f"\n{how_it_was_compared(result)}\n")
-    for finding in cross_validation_findings(result):
-        print(f"- {finding.sentence}")
-    print(f"\nTable of all folds: {table}\nReport: {page}")
-    if options.json:
-        print_json(cross_validation_json(result, table, page))
-
-
-def cross_validation_json(result: CrossValidation, table: Path, page: Path) -> dict[str, Any]:
-    """Return the JSON object of `cross-validate`: for each arm its scores, and its differences from `against`."""
-    from nas_fusion.analysis.cross_sentences import cross_validation_findings
-    from nas_fusion.analysis.cross_validation import METRICS, cross_validation_table, expert_entropy
-
-    summary = cross_validation_table(result)
-    arms = [
-        {
-            "name": arm,
-            "title": title,
-            "scores": {metric: _numbers(summary.loc[(arm, metric)]) for metric in METRICS},
-            "expert_entropy": expert_entropy(result, arm),
-        }
-        for arm, title in result.arms.items()
-    ]
-    return {
-        "space": result.space,
-        "cohort": dict(result.cohort),
-        "folds": result.folds,
-        "repeats": result.repeats,
-        "against": result.against,
-        "arms": arms,
-        "findings": [
-            {"signature": f.signature, "level": f.level, "sentence": f.sentence} for f in cross_validation_findings(result)
-        ],
-        "failures": list(result.failures),
-        "table": str(table),
-        "report": str(page),
-    }
-
-
-def _numbers(row: pd.Series) -> dict[str, float | int]:
-    """Return a row of the summary, counts as whole numbers."""
-    found = {str(name): float(value) for name, value in row.items()}
-    return found | {name: int(found[name]) for name in ("folds", "pairs") if not math.isnan(found[name])}
