@@ -19,7 +19,8 @@ Data = Annotated[
     typer.Option(
         "--data",
         metavar="SOURCE",
-        help="BIDS folder, class folders, datalist .json, manifest .csv/.tsv, .npz, or a cohort's name; default: the space's embedded cohort.",
+        help="BIDS folder, class folders, datalist .json, manifest .csv/.tsv, .npz, or a cohort's name; default: the space's "
+        "embedded cohort.",
     ),
 ]
 Modalities = Annotated[
