@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nas_fusion.study.laboratory import Laboratory
 
 _FORMAT = 1
+_LOOKED_AT = 8  # models, beside the largest: building more would keep users of spaces without mixtures waiting
 _DRAWS = 5  # other subjects whose gates each subject is given
 _FEWEST = 3  # subjects: with fewer there is nobody to take gates from
 _BATCH = 64
@@ -73,9 +74,13 @@ class _Found:
 
 
 def _routed(laboratory: Laboratory, arm: Arm) -> Evaluation | None:
+    """Return the evaluation of the best model with mixtures; of many it is looked for among the best and the largest."""
     others = [e for e in arm.evaluations if e.configuration is not None and not e.is_control]
-    ranked = [*([arm.chosen] if arm.chosen is not None else []), *sorted(others, key=lambda e: e.value)]
-    return next((e for e in ranked if e.configuration and _has_mixtures(laboratory, e.configuration)), None)
+    ranked = [*([arm.chosen] if arm.chosen is not None else []), *sorted(others, key=lambda e: e.value)[:_LOOKED_AT]]
+    ranked += sorted(others, key=lambda e: -e.cost.get("parameters", 0.0))[:1]
+    seen = dict.fromkeys(e.configuration for e in ranked if e.configuration is not None)
+    routed = next((configuration for configuration in seen if _has_mixtures(laboratory, configuration)), None)
+    return next((e for e in ranked if routed is not None and e.configuration == routed), None)
 
 
 def _has_mixtures(laboratory: Laboratory, configuration: Configuration) -> bool:
