@@ -143,7 +143,8 @@ def page(made: dict[str, Any], folder: Path) -> str:
     lines += ["", "Made by:", ""]
     lines += [f"- `{command}`" for command in dict.fromkeys(c for facts in made.values() for c in facts["commands"])]
     sentences = dict.fromkeys(sentence(facts["conditions"]) for facts in made.values())
-    return "\n".join([*lines, "", *sentences, ""])
+    other = "Tables named `expert_routing_*` are of another space: see [their record](../records/expert_routing.md)."
+    return "\n".join([*lines, "", *sentences, "", other, ""])
 
 
 def _line(name: str, facts: dict[str, Any], folder: Path) -> str:

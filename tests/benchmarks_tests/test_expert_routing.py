@@ -17,6 +17,7 @@ from nas_fusion import Landscape, load_space
 
 SPACE = load_space("expert-routing")
 TINY = ["--train", "24", "--validation", "12", "--test", "12", "--regions", "20", "--epochs", "1"]
+COHORT = {"train": 8, "validation": 6, "test": 4, "regions": 20}
 RECORD, SEEDS_RECORD = (module.RECORDS / f"{module.NAME}.json" for module in (expert_routing, expert_routing_seeds))
 
 
@@ -68,11 +69,7 @@ def test_page_shows_each_search_with_its_mean_regret() -> None:
     facts["static_minus_best"] = {"validation": [0.01, -0.01, 0.03], "test": [-0.002, -0.01, 0.006]}  # type: ignore[dict-item]
     results = [expert_routing.result(seed, landscape(seed), facts) for seed in (0, 1)]
     drawing = {"random": 4, "tpe": 1}
-    record = {
-        "command": "made so",
-        "conditions": conditions(),
-        "cohort": {"train": 8, "validation": 6, "test": 4, "regions": 20},
-    }
+    record = {"command": "made so", "conditions": conditions(), "cohort": COHORT, "drawing": drawing}
     text = expert_routing.page(results, record)
     mean = statistics.fmean(row["searches"]["SFSA"]["regret"] for row in results)
     cells = " | ".join(f"{row['searches']['SFSA']['evaluations']}, {row['searches']['SFSA']['regret']:.4f}" for row in results)
@@ -120,11 +117,7 @@ def test_intervals_are_students() -> None:
 def test_differences_are_paired_by_seed() -> None:
     results = rows(3)
     assert expert_routing_seeds.differences(results, "FC alone", "static") == pytest.approx([0.4, 0.42, 0.44])
-    record = {
-        "command": "made so",
-        "conditions": conditions(),
-        "cohort": {"train": 8, "validation": 6, "test": 4, "regions": 20},
-    }
+    record = {"command": "made so", "conditions": conditions(), "cohort": COHORT}
     text = expert_routing_seeds.page(results, record)
     assert "| FC alone − static | +0.4200 | +0.3703 to +0.4697 | 3 of 3 |" in text
     assert "| static − 3 experts | +0.0000 | +0.0000 to +0.0000 | 0 of 3 |" in text
