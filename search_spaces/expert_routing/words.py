@@ -46,7 +46,7 @@ WORDS = Words(
     "single step leads there",
     not_compared=("single modalities", "logistic regression", "late fusion", "a dense mixture"),
     wider=(("--set", "scope=full"),),
-    other=(("--set", "scope=full"),),
+    other=(("--folds", "5"),),
     certainty=(("--seeds", "3"),),
     enough_subjects=512,
 )
