@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 from nas_fusion.analysis.anova import ParameterEffects, shapley_effects
 from nas_fusion.analysis.arms import BASELINE, Arm, Comparison, Unfinished
 from nas_fusion.analysis.bootstrap import Estimate, bootstrap_scores
+from nas_fusion.analysis.cross_sentences import cross_validation_columns, cross_validation_findings
+from nas_fusion.analysis.cross_validation import CrossValidation, cross_validation_table, fold_table
 from nas_fusion.analysis.diagnosis import diagnose
 from nas_fusion.analysis.families import FAMILIES, noisy, synergy_landscape
 from nas_fusion.analysis.findings import Finding, findings_markdown, findings_text
@@ -30,6 +32,7 @@ __all__ = [
     "Adaptivity",
     "Arm",
     "Comparison",
+    "CrossValidation",
     "Deceptiveness",
     "Escape",
     "Estimate",
@@ -52,11 +55,15 @@ __all__ = [
     "cheapest",
     "class_test",
     "comparison_table",
+    "cross_validation_columns",
+    "cross_validation_findings",
+    "cross_validation_table",
     "deceptiveness",
     "diagnose",
     "findings_markdown",
     "findings_text",
     "importance_table",
+    "fold_table",
     "is_trapped",
     "lost_without",
     "noisy",

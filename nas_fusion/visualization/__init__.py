@@ -1,6 +1,7 @@
 """Visualization: figures of a comparison, the report, and publishing into optuna-dashboard."""
 
 from nas_fusion.visualization.arms import arms_figure
+from nas_fusion.visualization.cross_validation import differences_figure, write_cross_validation
 from nas_fusion.visualization.curves import curves_figure
 from nas_fusion.visualization.dashboard import publish
 from nas_fusion.visualization.figures import NamedFigure, all_figures
@@ -17,6 +18,7 @@ __all__ = [
     "all_figures",
     "arms_figure",
     "curves_figure",
+    "differences_figure",
     "folds_figure",
     "importance_figure",
     "lattice_figure",
@@ -24,5 +26,6 @@ __all__ = [
     "publish",
     "regret_figure",
     "routing_figures",
+    "write_cross_validation",
     "write_report",
 ]
