@@ -66,7 +66,8 @@ class Graphs:
         """Return what is to be added to inputs of shape `(batch, regions, regions)`."""
         found: dict[str, torch.Tensor] = {}
         for name, kind, how in self.modalities:
-            parts = [self._one(name, kind, how, part) for part in torch.split(inputs[name], _AT_A_TIME)]
+            with torch.autocast(inputs[name].device.type, enabled=False):  # measures count: no half precision
+                parts = [self._one(name, kind, how, part) for part in torch.split(inputs[name], _AT_A_TIME)]
             found |= {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
         return found
 

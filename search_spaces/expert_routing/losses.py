@@ -94,9 +94,10 @@ def contrastive_loss(shared: Mapping[str, torch.Tensor], log_temperature: torch.
     units = [normalize(x.float(), dim=1) for x in shared.values()]
     subjects = torch.arange(len(units[0]), device=units[0].device)
     losses = []
-    for a, b in combinations(units, 2):
-        similarities = scale * a @ b.T
-        losses.append((cross_entropy(similarities, subjects) + cross_entropy(similarities.T, subjects)) / 2)
+    with torch.autocast(log_temperature.device.type, enabled=False):  # similarities are scaled: no half precision
+        for a, b in combinations(units, 2):
+            similarities = scale * a @ b.T
+            losses.append((cross_entropy(similarities, subjects) + cross_entropy(similarities.T, subjects)) / 2)
     return torch.stack(losses).sum()
 
 
@@ -117,9 +118,10 @@ def disentanglement_loss(branches: Mapping[str, torch.Tensor], anchor: torch.Ten
     if anchor.shape[1] != width:
         raise ValueError(f"`anchor` must be as wide as the branches for disentanglement, {width}, but got {anchor.shape[1]}.")
     found = torch.stack([normalize(x.float(), dim=1) for x in branches.values()], dim=1)
-    positive = found @ normalize(anchor.float(), dim=1).unsqueeze(2)
     itself = torch.eye(found.shape[1], dtype=torch.bool, device=found.device)
-    among = (found @ found.mT).masked_fill(itself, -torch.inf)
+    with torch.autocast(anchor.device.type, enabled=False):
+        positive = found @ normalize(anchor.float(), dim=1).unsqueeze(2)
+        among = (found @ found.mT).masked_fill(itself, -torch.inf)
     similarities = torch.cat([positive, among], dim=2) / DISENTANGLEMENT_TEMPERATURE
     return -log_softmax(similarities, dim=2)[:, :, 0].sum(1).mean()
 

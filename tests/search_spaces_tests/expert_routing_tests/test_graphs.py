@@ -106,6 +106,14 @@ def test_precomputation_gives_graph_features_and_measures_subject_by_subject(enc
         torch.testing.assert_close(values[70:71], alone[name])
 
 
+def test_measures_keep_their_precision_under_autocast() -> None:
+    graphs = ModelOptions(measures=("clustering", "neighbour_degree")).graphs([Modality("SC", "matrix", (40, 40))])
+    inputs = {"SC": structural(3, 40)}
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = graphs(inputs)
+    assert torch.equal(half["SC:measures"], graphs(inputs)["SC:measures"])
+
+
 def test_precomputations_are_equal_where_they_compute_the_same() -> None:
     modality = Modality("SC", "matrix", (10, 10))
     assert ModelOptions().graphs([modality]) == ModelOptions(hidden=3).graphs([modality])

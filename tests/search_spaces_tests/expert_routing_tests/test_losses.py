@@ -74,6 +74,15 @@ def test_contrastive_temperature_learns_and_cannot_vanish() -> None:
     )
 
 
+def test_similarities_keep_their_precision_under_autocast() -> None:
+    shared = {"SC": drawn(6, 4), "FC": drawn(6, 4, seed=1), "fused": drawn(6, 4, seed=2)}
+    temperature, anchor = torch.tensor(0.01).log(), drawn(6, 4, seed=3)
+    plain = contrastive_loss(shared, temperature), disentanglement_loss(shared, anchor)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = contrastive_loss(shared, temperature), disentanglement_loss(shared, anchor)
+    torch.testing.assert_close(half, plain)
+
+
 def test_contrastive_loss_of_one_subject_is_zero() -> None:
     assert contrastive_loss({"SC": drawn(1, 4), "FC": drawn(1, 4, seed=1)}, torch.tensor(0.0)) == 0
 
