@@ -32,7 +32,7 @@ class Words:
         choices: The same of several.
         none: What stands in tables where every parameter is off.
         names_choices: Whether a choice is named even where its parameter offers no other.
-        short: Parameter to what stands for it in figures where it is on, for parameters with one choice beside off.
+        short: `parameter=choice` to what stands for both in figures, where the parameter's name alone would not tell.
         baseline: What the baseline is called within a sentence.
         baseline_title: What it is called in tables.
         baseline_is: What it is, after its name and a comma.

@@ -54,10 +54,12 @@ def short_points(space: SearchSpace, configuration: Mapping[str, str]) -> str:
     together: `1+3–8`.
     """
     shared = 0 if len(space.parameters) == 1 else len(list(takewhile(_equal, zip(*space.parameters, strict=False))))
-    names, short = {p: space.words.short.get(p, p[shared:] or p) for p in space.parameters}, short_choices(space)
+    names, short = {p: p[shared:] or p for p in space.parameters}, short_choices(space)
     between = ":" if space.words.names_choices else ""
-    chosen = space.active(configuration).items()
-    active = {p: names[p] + (between + short[c] if len(space.parameters[p]) > 2 else "") for p, c in chosen}
+    active = {
+        p: space.words.short.get(f"{p}={c}") or names[p] + (between + short[c] if len(space.parameters[p]) > 2 else "")
+        for p, c in space.active(configuration).items()
+    }
     text = "+".join(active.values()) or "A₀"
     if len(text) <= _LONG or any(len(choices) > 2 for choices in space.parameters.values()):
         return text

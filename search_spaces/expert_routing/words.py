@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from nas_fusion.words import Words
 
+_SWITCHES = ("noise", "stage1", "stage2", "contrastive", "distillation", "disentanglement", "balance")
+
 WORDS = Words(
     title="Which experts",
     question="Does routing pay?",
@@ -15,7 +17,22 @@ WORDS = Words(
     choices="choices",
     none="static",
     names_choices=True,
-    short={"granularity": "subject"},
+    short={
+        "granularity=subject": "subject",
+        "granularity=node": "node",
+        "normalise=before": "gates before",
+        "normalise=after": "gates after",
+        "router=shared": "one router",
+        "router=per_branch": "own routers",
+        "init=copy_noise": "copies+noise",
+        "init=copy": "copies",
+        "stage3_trainable=fusion_only": "fusion only",
+        "stage3_trainable=all": "all trained",
+        "expert=mlp": "mlp",
+        "expert=linear": "linear",
+        **{f"{name}=off": f"no {name}" for name in _SWITCHES},
+        **{f"{name}=on": name for name in _SWITCHES},
+    },
     baseline="the static model",
     baseline_title="A_0: static, one expert in every layer",
     baseline_is="which has one expert in every layer",

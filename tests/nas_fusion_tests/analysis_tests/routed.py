@@ -21,7 +21,7 @@ WORDS = Words(
     choices="choices",
     none="static",
     names_choices=True,
-    short={"granularity": "subject"},
+    short={"granularity=subject": "subject"},
     baseline="the static model",
     baseline_title="A_0: static",
     baseline_is="which has one expert in every layer",

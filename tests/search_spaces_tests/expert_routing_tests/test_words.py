@@ -25,6 +25,15 @@ def test_configurations_are_named_by_branch_and_choice() -> None:
     assert points(SPACE, SPACE.baseline) == "static" and SPACE.words.baseline == "the static model"
 
 
+def test_short_names_tell_which_of_two_choices_is_meant() -> None:
+    full = ExpertRoutingSpace("full")
+    two = {p: c for p, c in full.parameters.items() if len(c) == 2}
+    for parameter, (off, on) in two.items():
+        assert {f"{parameter}={off}", f"{parameter}={on}"} <= SPACE.words.short.keys(), parameter
+    chosen = full.complete({"fused": "e3k2", "noise": "off", "pooling": "max"})
+    assert short_points(full, chosen) == "fused:e3k2+no noise+pooling:m"
+
+
 def test_what_is_advised_can_be_asked_for() -> None:
     ((option, value),) = SPACE.words.wider
     assert option == "--set"
