@@ -10,8 +10,8 @@ from types import ModuleType
 
 import pytest
 
-from nas_fusion import FusionModule, build_module
-from nas_fusion.testing import FreshIdentityTestCase, FusionModuleTestCase
+from nas_fusion import FusionModule, Router, build_module, build_router
+from nas_fusion.testing import FreshIdentityTestCase, FusionModuleTestCase, RouterTestCase
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "docs" / "how-to"
@@ -41,6 +41,15 @@ class TestOwnModule(FusionModuleTestCase, FreshIdentityTestCase):
 
     def test_is_built_by_its_name(self, module: type[FusionModule]) -> None:
         assert type(build_module("mean_shift", [4, 4])).__name__ == module.__name__
+
+
+class TestOwnRouter(RouterTestCase):
+    @pytest.fixture
+    def router(self) -> type[Router]:
+        return load(EXAMPLES / "own_router.py").Prototypes  # type: ignore[no-any-return]
+
+    def test_is_built_by_its_name(self, router: type[Router]) -> None:
+        assert type(build_router("prototypes", 4, 2)).__name__ == router.__name__
 
 
 def test_readme_shows_the_module_of_the_how_to() -> None:
