@@ -83,7 +83,7 @@ def fitted(connections: Array, labels: npt.NDArray[np.int64], *, classes: int) -
 
     left, sizes, axes = np.linalg.svd(connections, full_matrices=False)
     rotated = left * sizes
-    found = LogisticRegression(C=_strength(rotated, labels), max_iter=2000).fit(rotated, labels)
+    found = LogisticRegression(C=_strength(rotated, labels), max_iter=5000, tol=1e-7).fit(rotated, labels)
     weight, bias = np.zeros((classes, connections.shape[1])), np.full(classes, -1e4)
     rows, offsets = found.coef_ @ axes, found.intercept_
     if len(found.classes_) == 2:

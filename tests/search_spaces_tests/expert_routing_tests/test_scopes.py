@@ -3,12 +3,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas_fusion import Configuration
-from search_spaces.expert_routing import ExpertRoutingSpace
+from search_spaces.expert_routing import ExpertRoutingSpace, Mixture, ModelOptions
+from search_spaces.expert_routing.losses import RoutingLoss
+from search_spaces.expert_routing.network import ConnectomeNetwork
 from search_spaces.expert_routing.scopes import Composite, composite
+
+from .connectomes import batch_of, inputs_of
 
 FULL = ExpertRoutingSpace("full")
 GATING = ("granularity", "noise", "normalise", "router", "init", "balance")
@@ -198,3 +203,52 @@ def test_noise_and_normalisation_belong_to_noisy_top_k() -> None:
 def test_a_threshold_that_is_no_fraction_is_not_searched() -> None:
     assert "threshold" not in ExpertRoutingSpace("full", threshold_by="none").parameters
     assert "threshold" not in ExpertRoutingSpace("full", threshold_by="absolute").parameters
+
+
+# --- the rules against the network ---
+
+
+def gradients(mixture: Mixture, loss: RoutingLoss) -> tuple[float, dict[str, torch.Tensor]]:
+    """Return the loss of a network in training with a mixture in its fused branch, and the gradients of its parameters."""
+    torch.manual_seed(0)
+    inputs = inputs_of(SC=5, FC=5)
+    model = ConnectomeNetwork(inputs, ModelOptions(hidden=4, projection=4, encoder_layers=1, layers=1), {"fused": mixture})
+    torch.manual_seed(1)
+    total = sum(loss(model, batch_of(inputs)).values(), start=torch.zeros(()))
+    torch.autograd.backward(total)
+    return float(total.detach()), {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+
+
+PLAIN, BALANCED = RoutingLoss(0.5, balance=False), RoutingLoss(0.5, balance=True)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "losses"),
+    [
+        (Mixture(2, 2), Mixture(2, 2, normalise="before"), (BALANCED, BALANCED)),
+        (Mixture(3, None), Mixture(3, None, noise=False, normalise="before"), (BALANCED, BALANCED)),
+        (Mixture(3, 1, noise=False), Mixture(3, 1, noise=False), (PLAIN, BALANCED)),
+    ],
+)
+def test_what_has_no_effect_changes_no_gradient(one: Mixture, other: Mixture, losses: tuple[RoutingLoss, RoutingLoss]) -> None:
+    (value, first), (again, second) = gradients(one, losses[0]), gradients(other, losses[1])
+    assert losses[0] != losses[1] or abs(value - again) < 1e-6
+    for name in first.keys() & second.keys():
+        torch.testing.assert_close(first[name], second[name], rtol=1e-4, atol=1e-6)
+    assert all(not gradient.any() for name, gradient in second.items() if name not in first)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "losses"),
+    [
+        (Mixture(3, 1), Mixture(3, 1, normalise="before"), (PLAIN, PLAIN)),
+        (Mixture(2, 2), Mixture(2, 2, noise=False), (PLAIN, PLAIN)),
+        (Mixture(3, 1), Mixture(3, 1), (PLAIN, BALANCED)),
+        (Mixture(3, 1, noise=False, normalise="before"),) * 2 + ((PLAIN, BALANCED),),
+    ],
+)
+def test_what_has_an_effect_changes_a_gradient(one: Mixture, other: Mixture, losses: tuple[RoutingLoss, RoutingLoss]) -> None:
+    (_, first), (_, second) = gradients(one, losses[0]), gradients(other, losses[1])
+    zero = torch.zeros(())
+    names = first.keys() | second.keys()
+    assert any(not torch.allclose(first.get(name, zero), second.get(name, zero), atol=1e-7) for name in names)
