@@ -12,7 +12,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-Space = Annotated[str, typer.Argument(help="Search space: fusion-points, or a plug-in's name (see `list spaces`).")]
+Space = Annotated[str, typer.Argument(help="Search space: fusion-points, expert-routing or a plug-in's (see `list spaces`).")]
 Sampler = Annotated[str, typer.Option("--sampler", help="One of `list samplers`, such as sfsa, beam, surrogate or tpe.")]
 Data = Annotated[
     str | None,
