@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy.io import loadmat
 from typer.testing import CliRunner
 
 from nas_fusion.cli.app import app
+from nas_fusion.cohorts import load_cohort
 from nas_fusion.cohorts.simulated_connectome import simulated_connectomes, write_files
 from nas_fusion.cohorts.simulated_connectome_options import Options
 
@@ -36,6 +38,19 @@ def test_files_hold_the_numbers_of_the_cohort(folder: Path) -> None:
         series = loadmat(subject / "RegionSeries.mat")["RegionSeries"]
         assert np.array_equal(counts, cohort.modalities["SC"][i].numpy()) and series.shape == (60, 24)
         assert np.allclose(np.corrcoef(series.T.astype(float)), cohort.modalities["FC"][i].numpy(), atol=1e-6)
+
+
+def test_the_loader_of_users_files_gives_the_cohort_again(folder: Path) -> None:
+    made, read = simulated_connectomes(**OPTIONS), load_cohort(folder)
+    index = read.positions(made.subjects)
+    assert read.inputs == made.inputs and torch.equal(read.labels[index], made.labels)
+    assert torch.equal(read.modalities["SC"][index], made.modalities["SC"])
+    assert torch.allclose(read.modalities["FC"][index], made.modalities["FC"], atol=1e-6)
+    assert made.splits is not None and read.splits is not None
+    assert [set(fold.train) for fold in read.splits.folds] == [set(fold.train) for fold in made.splits.folds]
+    assert set(read.splits.test) == set(made.splits.test)
+    regions, expected = read.provenance["regions"], made.provenance["regions"]
+    assert regions["names"] == expected["names"] and regions["coordinates"] == expected["coordinates"]  # type: ignore[index]
 
 
 def test_descriptions(folder: Path) -> None:
