@@ -164,4 +164,3 @@ def test_report_and_dashboard_show_routing_where_there_is_any(tmp_path: Path) ->
     )
     sizes = {size for trace in drawn["data"] if trace.get("text") for size in trace["marker"]["size"]}
     assert drawn["layout"]["height"] == 445 and 0 < max(sizes) <= 9  # at most 15 in the report
-    assert "Routing in numbers" not in write_report(one_search(), tmp_path / "report.html").read_text()
