@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 
 Arm = Annotated[
     list[str],
-    typer.Option("--arm", metavar="CHOICES", help="A configuration, such as layer3=mmtm,layer4=mmtm; repeatable."),
+    typer.Option(
+        "--arm", metavar="CHOICES", help="A configuration, such as layer3=mmtm,layer4=mmtm or fused=e3k2; repeatable."
+    ),
 ]
 ReferenceName = Annotated[
     list[str],
