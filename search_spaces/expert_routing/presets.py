@@ -26,7 +26,9 @@ class Preset:
     always_top_1: bool = False
 
 
-_SMALL = TrainingPlan(epochs=8, batch_size=16, learning_rate=5e-3, weight_decay=1e-3, optimiser="adamw", schedule="one_cycle")
+# Tuned on the simulated cohort of 512 training subjects. Many small steps matter: with batches of 32 the static model stays at
+# 0.4 nats. So does a careful stage 1: a modality that says nothing alone is learned by heart there, and distillation keeps it.
+_SMALL = TrainingPlan(epochs=14, batch_size=16, learning_rate=0.01, weight_decay=0.05, optimiser="adamw", schedule="one_cycle")
 # arXiv 2604.01667: Adam, step decay 0.8 every 50 epochs, up to 500 epochs. The patience of stage 1 is published, that of the
 # others is not: it is the same here.
 _PUBLISHED = TrainingPlan(
@@ -50,8 +52,8 @@ PRESETS = {
             sc_transform="log1p",
             standardise="modality",
         ),
-        Method(),
-        (_SMALL, _SMALL, _SMALL),
+        Method(beta=0.03),  # with the published weights alignment of the modalities hides what sets them apart: 0.43 nats
+        (replace(_SMALL, epochs=3, learning_rate=1e-3), _SMALL, replace(_SMALL, epochs=10)),
     ),
     "as_published": _AS_PUBLISHED,
     # What the released code effectively trains: one expert a token, an output that shrinks with the number of experts, nothing

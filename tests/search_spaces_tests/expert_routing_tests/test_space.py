@@ -79,6 +79,14 @@ def test_as_published_is_the_papers() -> None:
     assert preset.method == Method()
 
 
+def test_small_is_trained_in_seconds() -> None:
+    preset = PRESETS["small"]
+    model = preset.model
+    assert (model.encoder_layers, model.hidden, model.layers, model.pooling, model.threshold) == (2, 16, 1, "mean", 0.2)
+    assert [plan.epochs for plan in preset.plans] == [3, 14, 10]
+    assert preset.method == Method(beta=0.03)
+
+
 def test_as_released_differs_in_what_is_said_and_in_nothing_else() -> None:
     released, published = PRESETS["as_released"], PRESETS["as_published"]
     assert replace(released, model=published.model, always_top_1=False) == published
@@ -152,7 +160,10 @@ def test_another_router_can_gate() -> None:
         ({"measures": 3}, "`measures` must be a list of names, but got 3"),
         ({"pooling": "sum"}, "`pooling` must be one of mean, add, max, but got 'sum'"),
         ({"stage2_epochs": 0}, "`epochs` must be at least 1, but got 0"),
-        ({"scope": "full", "alpha": 1}, r"`alpha` must be in \(0, 1\) and `beta` above 0 in scope 'full'.*but got 1.0 and 0.3"),
+        (
+            {"scope": "full", "alpha": 1},
+            r"`alpha` must be in \(0, 1\) and `beta` above 0 in scope 'full'.* got 1.0 and 0.03",
+        ),
         ({"scope": "full", "beta": 0}, r"`alpha` must be in \(0, 1\) and `beta` above 0 in scope 'full'.*but got 0.6 and 0.0"),
     ],
 )
