@@ -26,9 +26,9 @@ class Preset:
     always_top_1: bool = False
 
 
-# Tuned on the simulated cohort of 512 training subjects. Many small steps matter: with batches of 32 the static model stays at
-# 0.4 nats. So does a careful stage 1: a modality that says nothing alone is learned by heart there, and distillation keeps it.
-_SMALL = TrainingPlan(epochs=14, batch_size=16, learning_rate=0.01, weight_decay=0.05, optimiser="adamw", schedule="one_cycle")
+# Tuned on the simulated cohort of 512 training subjects. Narrow networks often miss what only both modalities tell together. A
+# modality that says nothing alone is learned by heart in stage 1, and distillation keeps it so: hence few, small steps there.
+_SMALL = TrainingPlan(epochs=12, batch_size=32, learning_rate=0.01, weight_decay=0.05, optimiser="adamw", schedule="one_cycle")
 # arXiv 2604.01667: Adam, step decay 0.8 every 50 epochs, up to 500 epochs. The patience of stage 1 is published, that of the
 # others is not: it is the same here.
 _PUBLISHED = TrainingPlan(
@@ -44,16 +44,18 @@ PRESETS = {
     "small": Preset(
         ModelOptions(
             encoder_layers=2,
-            hidden=16,
-            projection=16,
+            hidden=64,
+            projection=64,
             layers=1,
-            dropout=0.1,
+            dropout=0.5,
             threshold=0.2,
             sc_transform="log1p",
             standardise="modality",
         ),
-        Method(beta=0.03),  # with the published weights alignment of the modalities hides what sets them apart: 0.43 nats
-        (replace(_SMALL, epochs=3, learning_rate=1e-3), _SMALL, replace(_SMALL, epochs=10)),
+        # Alignment and disentanglement reward telling subjects apart: with the published weights the static model stays at 0.4
+        # nats on the simulated cohort.
+        Method(alpha=0.9, beta=0.03),
+        (replace(_SMALL, epochs=3, learning_rate=1e-3), _SMALL, replace(_SMALL, epochs=8)),
     ),
     "as_published": _AS_PUBLISHED,
     # What the released code effectively trains: one expert a token, an output that shrinks with the number of experts, nothing

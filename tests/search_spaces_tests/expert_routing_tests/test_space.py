@@ -82,9 +82,9 @@ def test_as_published_is_the_papers() -> None:
 def test_small_is_trained_in_seconds() -> None:
     preset = PRESETS["small"]
     model = preset.model
-    assert (model.encoder_layers, model.hidden, model.layers, model.pooling, model.threshold) == (2, 16, 1, "mean", 0.2)
-    assert [plan.epochs for plan in preset.plans] == [3, 14, 10]
-    assert preset.method == Method(beta=0.03)
+    assert (model.encoder_layers, model.hidden, model.layers, model.pooling, model.threshold) == (2, 64, 1, "mean", 0.2)
+    assert [plan.epochs for plan in preset.plans] == [3, 12, 8]
+    assert preset.method == Method(alpha=0.9, beta=0.03)
 
 
 def test_as_released_differs_in_what_is_said_and_in_nothing_else() -> None:
@@ -164,7 +164,7 @@ def test_another_router_can_gate() -> None:
             {"scope": "full", "alpha": 1},
             r"`alpha` must be in \(0, 1\) and `beta` above 0 in scope 'full'.* got 1.0 and 0.03",
         ),
-        ({"scope": "full", "beta": 0}, r"`alpha` must be in \(0, 1\) and `beta` above 0 in scope 'full'.*but got 0.6 and 0.0"),
+        ({"scope": "full", "beta": 0}, r"`alpha` must be in \(0, 1\) and `beta` above 0 in scope 'full'.*but got 0.9 and 0.0"),
     ],
 )
 def test_wrong_options(options: dict[str, object], message: str) -> None:

@@ -32,7 +32,7 @@ def test_three_stages_of_every_configuration() -> None:
         stages = {stage.name: stage for stage in space.stages(configuration, INPUTS)}
         assert list(stages) == ["encoder:SC", "encoder:FC", "static", "routing"]
         assert [dict(stage.depends_on) for stage in stages.values()] == [{}, {}, {}, dict(configuration)]
-        assert not any(stage.takes_over for stage in stages.values())
+        assert not any(stage.takes_over for name, stage in stages.items() if name != "routing")
     assert list(stages_of(narrow(modalities=("MS", "SC", "FC")), tiny_cohort("MS", "SC", "FC").inputs)) == [
         *("encoder:MS", "encoder:SC", "encoder:FC", "static", "routing"),
     ]
