@@ -166,13 +166,13 @@ class RecipeBook:
         if stage.start is not None:
             earlier = [self.stage_key(recipe, before, fold, seed) for before in range(number)]
             origin = earlier if origin is None else [origin, *earlier]
-        what = {"stage": _facts_of(stage), "fold": fold, "origin": origin, "reference": recipe.reference}
+        what = {"stage": _facts_of(stage), "fold": fold, "origin": origin, "reference": _reference_of(recipe, stage)}
         return digest({**self._facts, **what, **({"training_seed": seed} if seed else {})})
 
     def initial_seed(self, recipe: Recipe, stage: Stage, seed: int = 0) -> int:
         """Return the seed of a stage's initialisation: of (seed, configuration, lineage, number of the training seed)."""
         lineage = [dict(ancestor) for ancestor in recipe.lineage] if stage.takes_over else []
-        what = (recipe.reference, stage.name, dict(stage.depends_on), lineage)
+        what = (_reference_of(recipe, stage), stage.name, dict(stage.depends_on), lineage)
         return seed_of("initial", self._facts["seed"], *what, *_number(seed))
 
     def order_seed(self, recipe: Recipe, stage: Stage, fold: int, seed: int = 0) -> int:
@@ -182,6 +182,11 @@ class RecipeBook:
         """
         parent = dict(recipe.lineage[-1]) if recipe.lineage and stage.takes_over else None
         return seed_of("order", self._facts["seed"], stage.name, parent, fold, *_number(seed))
+
+
+def _reference_of(recipe: Recipe, stage: Stage) -> str | None:
+    """Return the name of the reference that a stage is of; the stages before the last are shared with whoever has the same."""
+    return recipe.reference if stage is recipe.stages[-1] else None
 
 
 def _number(seed: int) -> tuple[int, ...]:

@@ -116,7 +116,7 @@ def _routing(design: Design, configuration: Configuration, inputs: Inputs) -> St
         loss=RoutingLoss(method.alpha, balance=method.balance and bool(mixtures), disentanglement=method.disentanglement),
         trains=_is_fusion if method.stage3_trainable == "fusion_only" else None,
         start=_start(design, inputs),
-        inherits=False,
+        inherits=True,
         prepare=partial(standardise_and_disturb, noise=noise) if noise else standardise,
         precompute=design.model.graphs(inputs.modalities),
         observe=observe if mixtures else None,

@@ -14,7 +14,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from nas_fusion import Batch, Configuration, EvaluationWorker, ExhaustiveSampler, Stage, TrainingPlan
+from nas_fusion import Batch, Configuration, EvaluationWorker, ExhaustiveSampler, Reference, Stage, TrainingPlan
 from nas_fusion.evaluation.device import place
 from nas_fusion.evaluation.stage import State, cross_entropy, total
 from nas_fusion.evaluation.training import FoldData, Trained, train_stage
@@ -259,3 +259,20 @@ def test_plans_of_shared_stages_are_not_shortened_by_inheritance() -> None:
     recipe = EvaluationWorker(Shared(), tiny_cohort(), device="cpu")._book.of(FIRST, (OFF,))
     assert [stage.plan.epochs for stage in recipe.stages] == [4, 1]
     assert TrainingPlan().inherited_epochs is None
+
+
+class SharedReference(Shared):
+    """The same, with a reference that differs in its last stage only."""
+
+    def references(self, inputs: Any) -> dict[str, Reference]:
+        first, last = self.stages(OFF, inputs)
+        return {"other": Reference("another end", (first, replace(last, model=lambda: Net(BOTH, inputs))))}
+
+
+def test_a_reference_shares_the_stages_before_its_last() -> None:
+    space = SharedReference()
+    worker = EvaluationWorker(space, tiny_cohort(), device="cpu")
+    configuration, reference = worker.evaluate(OFF), worker.evaluate_reference("other")
+    assert space.trained.count("streams") == 1
+    assert (configuration.cost["shared_epochs"], reference.cost["shared_epochs"]) == (0, 4)
+    assert configuration.key != reference.key and configuration.curves != reference.curves
