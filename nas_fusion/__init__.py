@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     )
     from nas_fusion.space import Configuration, SearchSpace, load_space
     from nas_fusion.study.comparison import compare
+    from nas_fusion.study.cross_validation import cross_validate
 
 _HOMES = {
     "space": ("Configuration", "SearchSpace", "load_space"),
@@ -67,6 +68,7 @@ _HOMES = {
     "analysis": ("Landscape", "ShapleyImportanceEvaluator"),
     "pruners": ("HalvingPruner", "RacingPruner"),
     "study.comparison": ("compare",),
+    "study.cross_validation": ("cross_validate",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -100,6 +102,7 @@ __all__ = [
     "build_module",
     "build_router",
     "compare",
+    "cross_validate",
     "load_cohort",
     "load_sampler",
     "load_space",
