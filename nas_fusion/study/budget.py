@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import optuna
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from nas_fusion.study.spec import StudySpec
 
 OPEN = "open"
+EXHAUSTIVE = "exhaustive"
 _FINITE = ("grid", "bruteforce")  # Optuna's samplers that end when they have been everywhere
 
 
@@ -34,6 +36,25 @@ def max_evaluations(spec: StudySpec, sampler: BaseSampler, space: SearchSpace) -
     if spec.trials is None:
         raise ValueError(f"`--trials` must be given for the sampler {spec.sampler!r}, which has no end of its own.")
     return spec.trials
+
+
+def equal_budgets(
+    specs: Mapping[str, StudySpec], samplers: Mapping[str, BaseSampler], space: SearchSpace
+) -> dict[str, StudySpec]:
+    """Return the specifications of a comparison's arms, those without an end of their own with the budget of the others.
+
+    Where no number of trials is given that is the most that any other arm can ask for; an exhaustive arm counts only where
+    there is no other.
+    """
+    ended = {name: spec for name, spec in specs.items() if spec.trials is not None or has_end(spec, samplers[name])}
+    most = {name: max_evaluations(spec, samplers[name], space) for name, spec in ended.items()}
+    budget = max([n for name, n in most.items() if name not in (EXHAUSTIVE, *_FINITE)] or most.values(), default=None)
+    return {name: spec if name in ended else spec.replace(trials=budget) for name, spec in specs.items()}
+
+
+def has_end(spec: StudySpec, sampler: BaseSampler) -> bool:
+    """Return whether a search ends by itself."""
+    return getattr(sampler, "max_evaluations", None) is not None or spec.sampler in _FINITE
 
 
 def outlook(study: optuna.Study, spec: StudySpec, space: SearchSpace) -> str:

@@ -127,9 +127,7 @@ class WorkFailed(RuntimeError):
     """Work that cannot go on though nobody asked for anything wrong: every model fails, or processes die again and again."""
 
 
-Event: TypeAlias = (
-    PhaseStarted | EpochDone | EvaluationDone | EvaluationFailed | EvaluationPruned | RankingDone | FoldScored
-)
+Event: TypeAlias = PhaseStarted | EpochDone | EvaluationDone | EvaluationFailed | EvaluationPruned | RankingDone | FoldScored
 Listener: TypeAlias = Callable[[Event], None]
 
 

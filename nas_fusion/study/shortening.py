@@ -9,6 +9,7 @@ from optuna.pruners import BasePruner, NopPruner
 
 from nas_fusion.pruners import HalvingPruner, RacingPruner
 from nas_fusion.samplers.options import taken_by
+from nas_fusion.study.budget import equal_budgets
 
 if TYPE_CHECKING:
     from nas_fusion.study.laboratory import Laboratory
@@ -33,7 +34,9 @@ def arm_specs(
     specs = {
         name: spec.replace(sampler=name, sampler_options=taken_by(name, options, samplers, called=called)) for name in samplers
     }
-    in_rounds = {name: hasattr(laboratory.sampler(each), "contest") for name, each in specs.items()}
+    samplers_of = {name: laboratory.sampler(each) for name, each in specs.items()}
+    specs = equal_budgets(specs, samplers_of, laboratory.space)
+    in_rounds = {name: hasattr(sampler, "contest") for name, sampler in samplers_of.items()}
     if shortenings(spec) and not any(in_rounds.values()):
         raise ValueError(
             f"`{_option(spec)}` must go with a sampler that works in rounds (sfsa, beam, backward, floating), "
