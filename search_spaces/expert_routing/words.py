@@ -45,7 +45,7 @@ WORDS = Words(
     baseline_causes=(
         "one expert a layer expresses already what the label depends on",
         "there are no kinds of subjects or regions that need experts of their own",
-        "the experts stayed alike, or one of them took all tokens: the evidence on routing says so where it was selected",
+        "the experts stayed alike, or one of them took all tokens: see what is said of routing",
     ),
     chance_causes=(
         "training again with another seed changes a loss by as much",
