@@ -82,7 +82,7 @@ def test_as_published_is_the_papers() -> None:
 def test_small_is_trained_in_seconds() -> None:
     preset = PRESETS["small"]
     model = preset.model
-    assert (model.encoder_layers, model.hidden, model.layers, model.pooling, model.threshold) == (2, 64, 1, "mean", 0.2)
+    assert (model.encoder_layers, model.hidden, model.layers, model.pooling, model.threshold) == (2, 64, 1, "add", 0.2)
     assert [plan.epochs for plan in preset.plans] == [3, 12, 8]
     assert preset.method == Method(alpha=0.9, beta=0.03)
 

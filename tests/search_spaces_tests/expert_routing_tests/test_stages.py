@@ -42,7 +42,7 @@ def test_what_stages_depend_on_in_the_full_scope() -> None:
     space = narrow("full")
     choices = {**EVERYWHERE, "threshold": "0.02", "layers": "3", "beta": "0.9", "alpha": "0.2", "distillation": "off"}
     stages = stages_of(space, **choices)
-    encoder = {"pooling": "mean", "threshold": "0.02"}
+    encoder = {"pooling": "add", "threshold": "0.02"}
     static = {**encoder, "layers": "3", "expert": "linear", "stage1": "on", "contrastive": "on"}
     assert dict(stages["encoder:SC"].depends_on) == dict(stages["encoder:FC"].depends_on) == encoder
     assert dict(stages["static"].depends_on) == {**static, "distillation": "off", "beta": "0.9"}
