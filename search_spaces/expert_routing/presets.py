@@ -26,8 +26,8 @@ class Preset:
     always_top_1: bool = False
 
 
-# Tuned on the simulated cohort of 512 training subjects. Narrow networks, or tokens averaged instead of added, miss on one cohort
-# in three what only both modalities tell together. A modality that says nothing alone is learned by heart in stage 1, and
+# Tuned on the simulated cohort of 512 training subjects. Narrow networks, or tokens averaged instead of added, miss what only
+# both modalities tell together on one cohort in three. A modality that says nothing alone is learned by heart in stage 1, and
 # distillation keeps it so: hence few, small steps there.
 _SMALL = TrainingPlan(epochs=12, batch_size=32, learning_rate=5e-3, weight_decay=0.05, optimiser="adamw", schedule="one_cycle")
 # arXiv 2604.01667: Adam, step decay 0.8 every 50 epochs, up to 500 epochs. The patience of stage 1 is published, that of the
