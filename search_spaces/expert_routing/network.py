@@ -56,6 +56,9 @@ class Representation:
 class UnimodalNetwork(nn.Module):
     """The encoder of one modality, pooling and a linear head: stage 1, and each modality's own baseline.
 
+    Where branches add tokens, the head reads their mean: the same functions, but its first logits and steps are not larger by
+    the number of regions, from which training would not recover in time.
+
     Args:
         modality: Name, kind and shape `(regions, regions)`.
         classes: Number of classes.
@@ -64,7 +67,8 @@ class UnimodalNetwork(nn.Module):
 
     def __init__(self, modality: Modality, classes: int, options: ModelOptions) -> None:
         super().__init__()
-        self.modality, self.pooling = modality.name, options.pooling
+        self.modality = modality.name
+        self.pooling = "mean" if options.pooling == "add" else options.pooling
         self.encoders = nn.ModuleDict({module_name(modality.name): GraphEncoder(modality, options)})
         self.heads = nn.ModuleDict({module_name(modality.name): nn.Linear(options.hidden, classes)})
 

@@ -60,6 +60,15 @@ def test_a_modality_alone_does_not_see_the_other() -> None:
         assert torch.equal(model(batch.inputs), model(changed))
 
 
+def test_the_head_of_a_modality_alone_reads_the_mean_where_branches_add() -> None:
+    arms = {how: narrow(pooling=how).references(INPUTS)["alone:FC"] for how in ("add", "mean")}
+    models = {how: arm.stages[0].model().eval() for how, arm in arms.items()}
+    models["add"].load_state_dict(models["mean"].state_dict())
+    batch = batch_of(INPUTS, 4)
+    with torch.no_grad():
+        assert torch.equal(models["add"](batch.inputs), models["mean"](batch.inputs))
+
+
 def test_all_arms_are_evaluated() -> None:
     worker = EvaluationWorker(narrow(), COHORT, device="cpu")
     values = {name: worker.evaluate_reference(name).value for name in worker.space.references(INPUTS)}
