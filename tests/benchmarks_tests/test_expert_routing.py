@@ -14,6 +14,7 @@ from scipy import stats
 from benchmarks import expert_routing, expert_routing_seeds
 from benchmarks.record_landscapes import LANDSCAPES
 from nas_fusion import Landscape, load_space
+from tests.nas_fusion_tests.samplers_tests.constrained import Branches
 
 SPACE = load_space("expert-routing")
 TINY = ["--train", "24", "--validation", "12", "--test", "12", "--regions", "20", "--epochs", "1"]
@@ -44,6 +45,12 @@ def rows(n: int) -> list[dict[str, Any]]:
         }
         for seed in range(n)
     ]
+
+
+def test_searches_are_tested_on_this_space() -> None:
+    """The samplers' and the analysis' own tests know no space that can be trained."""
+    assert dict(Branches().parameters) == dict(SPACE.parameters)
+    assert list(Branches().configurations()) == list(SPACE.configurations())
 
 
 # --- the landscape ---
