@@ -31,7 +31,7 @@ def test_short_names_tell_which_of_two_choices_is_meant() -> None:
     for parameter, (off, on) in two.items():
         assert {f"{parameter}={off}", f"{parameter}={on}"} <= SPACE.words.short.keys(), parameter
     chosen = full.complete({"fused": "e3k2", "noise": "off", "pooling": "max"})
-    assert short_points(full, chosen) == "fused:e3k2+no noise+pooling:m"
+    assert short_points(full, chosen) == "fused:e3k2+no noise+pooling:ma"
 
 
 def test_what_is_advised_can_be_asked_for() -> None:
