@@ -120,14 +120,16 @@ def _examined(laboratory: Laboratory, evaluation: Evaluation) -> _Found:
 
 
 def _pooled(losses: Mapping[str, Mapping[str, list[Losses]]]) -> dict[str, Losses]:
-    """Return by intervention the mean losses over trainings, `(draws, subjects)`, subjects by id."""
-    names = list(next(iter(losses.values()), {}))
-    return {
-        name: np.stack([np.mean(losses[identity][name], axis=0) for identity in sorted(losses)], axis=1).squeeze(
-            axis=0 if name == _OWN else ()
-        )
-        for name in names
-    }
+    """Return by intervention the mean losses over trainings, `(draws, subjects)`, subjects by id.
+
+    Folds of fewer than 6 subjects have fewer draws than others: as many are kept as all have.
+    """
+    pooled = {}
+    for name in next(iter(losses.values()), {}):
+        fewest = min(len(found) for of_subject in losses.values() for found in of_subject[name])
+        means = [np.mean([found[:fewest] for found in losses[identity][name]], axis=0) for identity in sorted(losses)]
+        pooled[name] = np.stack(means, axis=1).squeeze(axis=0 if name == _OWN else ())
+    return pooled
 
 
 @dataclass(frozen=True)

@@ -107,6 +107,16 @@ def test_everyone_gets_the_gates_of_somebody_else_and_all_are_given_away() -> No
     assert len({tuple(giver) for giver in another}) == 5
 
 
+def test_small_folds_may_have_different_numbers_of_draws() -> None:
+    losses = {
+        "b": {"own": [np.array([2.0])], "replaced:another": [np.array([5.0, 6.0]), np.array([7.0, 8.0])]},
+        "a": {"own": [np.array([1.0])], "replaced:another": [np.array([1.0, 2.0, 3.0])]},
+    }
+    pooled = module._pooled(losses)
+    np.testing.assert_array_equal(pooled["own"], [1.0, 2.0])
+    np.testing.assert_array_equal(pooled["replaced:another"], [[1.0, 6.0], [2.0, 7.0]])
+
+
 def test_usage_over_epochs_is_what_was_logged_in_training(
     search: tuple[Comparison, Laboratory, optuna.storages.BaseStorage],
 ) -> None:
