@@ -410,6 +410,9 @@ def check_any_number_of_regions() -> None:
         found = model.represent(batch.inputs)
         expected = model.shared["SC"](found.tokens["SC"]).mean(1)
         assert found.shared["SC"].shape == expected.shape and torch.allclose(found.shared["SC"], expected, atol=1e-5)
+        tokens = torch.cat([project(found.tokens[name]) for name, project in model.shared.items()], dim=1)
+        fused = model._run("fused", tokens, {})
+        assert fused.shape[1] == 2 * regions and torch.allclose(found.branches["fused"], fused.mean(1), atol=1e-5)
 
 
 def blocks_of_ninety(tokens: torch.Tensor, how: str) -> torch.Tensor:
