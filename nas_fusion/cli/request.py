@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -115,6 +115,7 @@ def laboratory_of(options: StudyOptions, typed: Typed, command: str, out: Path) 
     source = lasting(options.data or embedded_cohort(options.space))
     space = _space(options, typed.of_space, source)
     cohort = load_cohort(source, **source_options)
+    space = _for_modalities(space, typed.of_space, tuple(cohort.modalities))
     spec = StudySpec(
         space=options.space,
         source=source,
@@ -222,19 +223,24 @@ def _sampler_options(options: StudyOptions, samplers: Sequence[str]) -> dict[str
     return typed
 
 
-def _space(options: StudyOptions, typed: dict[str, Any], source: str) -> SearchSpace:
-    """Return the space, for the modalities that were typed if it asks for any.
+def _for_modalities(space: SearchSpace, typed: Mapping[str, Any], modalities: Sequence[str]) -> SearchSpace:
+    """Return the space for a cohort's modalities, if it is built for modalities by name and none were typed."""
+    from nas_fusion.space import load_space
 
-    Its preset, if it has any and none is asked for, depends on whether the data are an embedded cohort.
-    """
+    built_for = space.options().get("modalities")
+    if "modalities" in typed or built_for is None or set(built_for) == set(modalities):
+        return space
+    return load_space(space.name, **{**typed, "modalities": list(modalities)})
+
+
+def _space(options: StudyOptions, typed: dict[str, Any], source: str) -> SearchSpace:
+    """Return the space; its preset, if it has any and none is asked for, depends on whether the data are an embedded cohort."""
     from nas_fusion.space import load_space
 
     kind = plugins.load("spaces", options.space)
     known = inspect.signature(kind).parameters
     if "preset" in known and "preset" not in typed:
         typed["preset"] = kind.presets[0 if source in plugins.names("cohorts") else 1]
-    if "modalities" in known and options.modalities is not None:
-        typed.setdefault("modalities", names("--modalities", options.modalities))
     if options.module is not None:
         typed["modules"] = names("--module", options.module)
     takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values())
