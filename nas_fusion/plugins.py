@@ -7,8 +7,10 @@ or a running program registers it with a decorator. A broken plug-in never break
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar
 
@@ -110,6 +112,12 @@ def _load_entry_point(kind: str, point: EntryPoint) -> Any:
 
 
 def _entry_points(kind: str) -> dict[str, EntryPoint]:
+    return _found(kind, tuple(sys.path))
+
+
+@cache
+def _found(kind: str, path: tuple[str, ...]) -> dict[str, EntryPoint]:
+    """Return the entry points of a kind; metadata are files, and models are built too often to read them each time."""
     return {point.name: point for point in entry_points(group=f"nas_fusion.{kind}")}
 
 
