@@ -29,6 +29,7 @@ from search_spaces.expert_routing.words import WORDS
 if TYPE_CHECKING:
     from nas_fusion import Reference
     from nas_fusion.cohorts import Inputs
+    from search_spaces.expert_routing.architecture import ModelOptions
     from search_spaces.expert_routing.method import Method
 
 
@@ -82,6 +83,7 @@ class ExpertRoutingSpace(SearchSpace):
         model, method = changed(default.model, given.model), changed(default.method, given.method)
         self.design = Design(model, method, dict.fromkeys(self.branches), (first, second, third))
         _check_weights(scope, method)
+        _check_anchor(model, method)
         self._options = dict(options)
         self._fixed = _as_choices(self.design)
         first_choices = {name: text for name, text in self._fixed.items() if can_matter(name, self._fixed)}
@@ -169,6 +171,13 @@ def _check_weights(scope: str, method: Method) -> None:
         raise ValueError(
             f"`alpha` must be in (0, 1) and `beta` above 0 in scope 'full', where terms are switched off by name, but got "
             f"{method.alpha} and {method.beta}."
+        )
+
+
+def _check_anchor(model: ModelOptions, method: Method) -> None:
+    if method.disentanglement and model.anchor not in (None, model.projection):
+        raise ValueError(
+            f"`anchor` must be as wide as `projection` for disentanglement, {model.projection}, but got {model.anchor}."
         )
 
 

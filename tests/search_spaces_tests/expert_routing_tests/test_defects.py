@@ -20,6 +20,7 @@ from nas_fusion.evaluation.metrics import metrics
 from nas_fusion.evaluation.training import freeze
 from search_spaces.expert_routing import ExpertRoutingSpace, network
 from search_spaces.expert_routing.features import RegionFeatures
+from search_spaces.expert_routing.graphs import adjacency
 from search_spaces.expert_routing.initialisation import from_static
 from search_spaces.expert_routing.losses import RoutingLoss, StaticLoss, disentanglement_loss
 from search_spaces.expert_routing.network import ConnectomeNetwork, Mixture, ModelOptions
@@ -412,6 +413,8 @@ def check_any_number_of_regions() -> None:
         assert found.shared["SC"].shape == expected.shape and torch.allclose(found.shared["SC"], expected, atol=1e-5)
         tokens = torch.cat([project(found.tokens[name]) for name, project in model.shared.items()], dim=1)
         fused = model._run("fused", tokens, {})
+        edges = adjacency(batch.inputs["FC"], TINY.rule())
+        assert edges.shape[1:] == (regions, regions) and bool(edges[:, -1].any())
         assert fused.shape[1] == 2 * regions and torch.allclose(found.branches["fused"], fused.mean(1), atol=1e-5)
 
 

@@ -164,6 +164,7 @@ def test_another_router_can_gate() -> None:
             {"scope": "full", "alpha": 1},
             r"`alpha` must be in \(0, 1\) and `beta` above 0 in scope 'full'.* got 1.0 and 0.03",
         ),
+        ({"anchor": 32, "projection": 16}, "`anchor` must be as wide as `projection` for disentanglement, 16, but got 32"),
         ({"scope": "full", "beta": 0}, r"`alpha` must be in \(0, 1\) and `beta` above 0 in scope 'full'.*but got 0.9 and 0.0"),
     ],
 )
