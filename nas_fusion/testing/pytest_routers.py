@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from nas_fusion.routing import MixtureOfExperts, Router
+from nas_fusion.routing import MixtureOfExperts, Router, Routing
 
 RouterFactory = Callable[..., Router]
 _FEATURES = 6
@@ -55,9 +55,16 @@ class RouterTestCase:
 
     @either_mode
     @every_granularity
-    def test_at_most_k_experts_are_selected(self, router: RouterFactory, granularity: str, training: bool) -> None:
+    def test_k_experts_are_selected(self, router: RouterFactory, granularity: str, training: bool) -> None:
         for k, routed in zip(self.ks, self.routers(router, max(self.ks, default=1), granularity=granularity), strict=False):
-            assert int((routed.train(training)(_tokens()).gates > 0).sum(-1).max()) <= k
+            assert int((routed.train(training)(_tokens()).gates > 0).sum(-1).max()) == k
+
+    @either_mode
+    def test_nothing_is_kept_on_the_router(self, router: RouterFactory, training: bool) -> None:
+        for routed in self.routers(router, 4):
+            before = _kept(routed.train(training))
+            routed(_tokens())
+            assert _kept(routed) == before
 
     @either_mode
     @every_granularity
@@ -154,6 +161,12 @@ def _tokens() -> torch.Tensor:
     """Return random tokens of 4 subjects whose means over tokens differ."""
     generator = torch.Generator().manual_seed(0)
     return torch.randn(4, 7, _FEATURES, generator=generator) + torch.randn(4, 1, _FEATURES, generator=generator)
+
+
+def _kept(router: Router) -> dict[tuple[str, str], int]:
+    """Return the identities of tensors and routings that are plain attributes of a router, neither parameters nor buffers."""
+    found = ((name, *held) for name, module in router.named_modules() for held in vars(module).items())
+    return {(name, attribute): id(value) for name, attribute, value in found if isinstance(value, torch.Tensor | Routing)}
 
 
 def _perturbed(router: RouterFactory, experts: int, **options: object) -> Router:

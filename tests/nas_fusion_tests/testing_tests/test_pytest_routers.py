@@ -144,6 +144,14 @@ class Generous(Router):
         return Routing(gates, gates, gates.sum((0, 1)))
 
 
+class Hoarding(DenseRouter):
+    """Leaves its statistics on itself."""
+
+    def route(self, tokens: torch.Tensor) -> Routing:
+        self.last = super().route(tokens)
+        return self.last
+
+
 class Counting(DenseRouter):
     """What it returns in training depends on how often any router was asked."""
 
@@ -163,6 +171,7 @@ CAUGHT = [
     (Deaf, "test_the_task_reaches_the_router", {"granularity": "token"}),
     (Restless, "test_evaluation_is_repeatable_and_changes_nothing", {"granularity": "token"}),
     (Learning, "test_evaluation_is_repeatable_and_changes_nothing", {"granularity": "subject"}),
+    (Hoarding, "test_nothing_is_kept_on_the_router", {"training": True}),
     (Forgetful, "test_state_dict_round_trip", {}),
     (Counting, "test_same_seed_same_result", {"granularity": "token"}),
 ]
@@ -181,6 +190,18 @@ def test_selecting_too_many_is_caught() -> None:
         ks = (1, 2, 3)
 
     with pytest.raises(AssertionError):
-        Suite().test_at_most_k_experts_are_selected(Generous, "token", True)
+        Suite().test_k_experts_are_selected(Generous, "token", True)
     with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
         Suite().test_wrong_construction_raises(Generous)
+
+
+def test_selecting_one_whatever_is_asked_is_caught() -> None:
+    class Suite(RouterTestCase):
+        ks = (1, 2)
+
+    def single(features: int, experts: int, *, k: int = 2, **options: object) -> Router:
+        return build_router("top_k", features, experts, k=1, **options)
+
+    Suite().test_k_experts_are_selected(partial(build_router, "top_k"), "token", False)
+    with pytest.raises(AssertionError):
+        Suite().test_k_experts_are_selected(single, "token", False)
