@@ -51,6 +51,7 @@ class Words:
         local_cause: Why a search that changes one parameter at a time may be trapped.
         not_compared: What a single search says nothing of and a comparison trains too.
         wider: What to try next where the baseline was kept.
+        wider_is_huge: Whether that opens more configurations than exhaustive search can evaluate.
         other: What to try next where late fusion is as good, or where one of two modalities is noise.
         certainty: What to try next where a lead is within chance though there are several folds.
         enough_subjects: Fewer validation subjects than these cannot tell the space's configurations apart; 0 if not known.
@@ -96,6 +97,7 @@ class Words:
     local_cause: str = "some points are worth little alone and much together, so no single step leads there"
     not_compared: tuple[str, ...] = ("late fusion", "single modalities")
     wider: Options = (("--module", "mmtm,concat_conv"),)
+    wider_is_huge: bool = False
     other: Options = (("--module", "concat_conv"),)
     certainty: Options = (("--seed", "1"),)
     enough_subjects: int = 0

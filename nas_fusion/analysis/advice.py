@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import shlex
+from itertools import pairwise
 
 from nas_fusion.analysis.arms import Comparison
+from nas_fusion.space import LISTED
 
 _REPEATED = ("--set", "--cohort-set")
 _WORDS = ("nas-fusion", "python", "python3", "-m", "nas_fusion")
 
 
 def next_command(comparison: Comparison, options: dict[str, str], *, verb: str | None = None) -> str:
-    """Return the comparison's command with some options changed.
+    """Return the comparison's command with some options changed, nothing if it has them all already.
 
-    A study is never continued with other settings, so the command names a study of its own.
+    A study is never continued with other settings, so the command names a study of its own. Of a space that is too large to
+    evaluate all of it, or becomes so, no exhaustive search is asked.
 
     Args:
         comparison: Made by a command, or else by a program: then a command of the same space is returned.
@@ -27,9 +30,21 @@ def next_command(comparison: Comparison, options: dict[str, str], *, verb: str |
     if verb is not None:
         words[0] = verb
         words = _without(words, "--sampler" if verb == "compare" else "--samplers")
+    if verb is None and options and all(_is_said(words, option, value) for option, value in options.items()):
+        return ""
+    space = comparison.space
+    is_huge = space.size > LISTED or (space.words.wider_is_huge and options == dict(space.words.wider))
+    if words[0] == "compare" and is_huge:
+        samplers = (_value(words, "--samplers") or "sfsa,beam").split(",")
+        chosen = [sampler for sampler in samplers if sampler.strip() not in ("exhaustive", "bruteforce", "grid")]
+        words = [*_without(words, "--samplers"), "--samplers", ",".join(chosen or ["sfsa", "beam"])]
     for option, value in (options | _study(words, options)).items():
         words = [*_without(words, option, value), option, value]
     return shlex.join(["nas-fusion", *words])
+
+
+def _is_said(words: list[str], option: str, value: str) -> bool:
+    return (option, value) in pairwise(words) if option in _REPEATED else _value(words, option) == value
 
 
 def _study(words: list[str], options: dict[str, str]) -> dict[str, str]:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from nas_fusion.analysis.arms import BASELINE
 from nas_fusion.analysis.cross_validation import (
     LOWER_IS_BETTER,
     METRICS,
@@ -88,7 +87,7 @@ def how_it_was_compared(result: CrossValidation) -> str:
 
 def _against(result: CrossValidation, table: pd.DataFrame, arm: str) -> Finding:
     row, name, other = table.loc[(arm, "loss")], result.in_words(arm), result.in_words(result.against)
-    begin = name[0].upper() + name[1:] if arm == BASELINE else name
+    begin = name if arm in result.chosen else name[0].upper() + name[1:]
     if math.isnan(row["p"]):
         sentence = f"{begin} and {other} cannot be compared: fewer than two folds have a loss of both."
         return Finding("not_judged", sentence)

@@ -21,6 +21,7 @@ from nas_fusion.analysis.findings import Finding
 from nas_fusion.analysis.gain import NEGLIGIBLE, Gain, gain_of
 from nas_fusion.analysis.naming import all_configurations, chosen_in_words, in_words
 from nas_fusion.analysis.paired import chance_of_acceptance, paired_difference
+from nas_fusion.space import LISTED
 
 
 def diagnose(comparison: Comparison) -> list[Finding]:
@@ -170,7 +171,7 @@ def _what_is_not_known(comparison: Comparison) -> list[Finding]:
         return []
     landscape = comparison.landscape
     unknown = list(comparison.space.words.not_compared)
-    if landscape is None or not landscape.complete:
+    if comparison.space.size <= LISTED and (landscape is None or not landscape.complete):
         unknown.append(f"how far the search is from the best of {all_configurations(comparison.space)}")
     sentence = f"Nothing is said here of {', of '.join(unknown[:-1])}, or of {unknown[-1]}: a comparison trains them too."
     return [Finding("not_compared", sentence, command=next_command(comparison, {}, verb="compare"), level="note")]

@@ -65,10 +65,10 @@ def _gain_differs(comparison: Comparison, arm: Arm) -> list[Finding]:
     error = float(gains.std(ddof=1) / math.sqrt(len(gains)))
     if gains.min() > 0 and gains.mean() > 2 * error:
         return []
-    each, name = ", ".join(f"{gain:.3f}" for gain in gains), chosen_in_words(comparison.space, arm)
+    each, name = ", ".join(f"{gain:z.3f}" for gain in gains), chosen_in_words(comparison.space, arm)
     sentence = (
         f"The performance differs between folds: {name} beats {comparison.space.words.baseline} by {each} nats "
-        f"in the {len(gains)} folds, {gains.mean():.3f} ± {error:.3f} on average."
+        f"in the {len(gains)} folds, {gains.mean():z.3f} ± {error:.3f} on average."
     )
     causes = (
         "small folds: a few subjects decide",

@@ -31,7 +31,8 @@ def against_alone(comparison: Comparison, arm: Arm) -> list[Finding]:
         "too few subjects: the joint network overfits where the smaller one does not",
         "joint training lets one encoder learn and the others rest",
     )
-    sentence = f"One modality is as good as all: {_leads(comparison, arm, best, lead)}."
+    judged = "better than all together" if is_clear(lead, worse=True) else "as good as all"
+    sentence = f"One modality is {judged}: {_leads(comparison, arm, best, lead)}."
     return [Finding("alone_as_good", sentence, causes, next_command(comparison, {"--seed": "1"}))]
 
 
@@ -49,7 +50,8 @@ def against_linear(comparison: Comparison, arm: Arm) -> list[Finding]:
         "too few subjects for a network to learn more than that",
         "training was too short",
     )
-    sentence = f"A linear model is as good: {_leads(comparison, arm, best, lead)}."
+    judged = "better" if is_clear(lead, worse=True) else "as good"
+    sentence = f"A linear model is {judged}: {_leads(comparison, arm, best, lead)}."
     return [Finding("linear_as_good", sentence, causes, next_command(comparison, {"--folds": "5"}))]
 
 

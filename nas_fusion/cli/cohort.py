@@ -72,7 +72,7 @@ def check(
         problems = error.problems
         for problem in problems:
             print(problem, file=sys.stderr)
-        print(f"{source}: {len(problems)} problems.")
+        print(f"{source}: {len(problems)} {'problem' if len(problems) == 1 else 'problems'}.")
     else:
         print(f"{source} is valid.\n")
         split = print_cohort(cohort)

@@ -15,7 +15,7 @@ Samplers = Annotated[
 
 @takes(StudyOptions, samplers=(Samplers, "sfsa,beam,exhaustive"))
 def compare(options: StudyOptions, *, samplers: str) -> None:
-    """Compare searches with each other, with exhaustive search and with the models that do not fuse."""
+    """Compare searches with each other, with exhaustive search and with simpler models, such as single modalities."""
     from nas_fusion.cli.dry_run import dry_run
     from nas_fusion.cli.output import print_json
     from nas_fusion.cli.progress import shown_progress

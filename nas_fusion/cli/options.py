@@ -24,7 +24,7 @@ Data = Annotated[
     ),
 ]
 Modalities = Annotated[
-    str | None, typer.Option("--modalities", metavar="A,B", help="The modalities to fuse, such as T1w,FLAIR.")
+    str | None, typer.Option("--modalities", metavar="A,B", help="The modalities, such as T1w,FLAIR or SC,FC.")
 ]
 Label = Annotated[
     str | None, typer.Option("--label", metavar="COLUMN", help="The column that holds the class of each subject.")
@@ -47,16 +47,21 @@ Artifacts = Annotated[
     typer.Option("--artifacts", metavar="DIR|URL", help="Where weights and predictions are kept; default: <out>/artifacts."),
 ]
 SpaceOptions = Annotated[
-    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Option of the space, such as preset=paper; repeatable.")
+    list[str],
+    typer.Option("--set", metavar="KEY=VALUE", help="Option of the space, such as preset=paper or scope=full; repeatable."),
 ]
 CohortOptions = Annotated[
-    list[str], typer.Option("--cohort-set", metavar="KEY=VALUE", help="Option of the cohort, such as shape=32; repeatable.")
+    list[str],
+    typer.Option("--cohort-set", metavar="KEY=VALUE", help="Option of the cohort, such as shape=32 or fc=partial; repeatable."),
 ]
 SamplerOptions = Annotated[
     list[str], typer.Option("--sampler-set", metavar="KEY=VALUE", help="Option of the sampler, such as width=3; repeatable.")
 ]
 Module = Annotated[
-    str | None, typer.Option("--module", metavar="A,B", help="Fusion modules that each point offers, such as mmtm,concat_conv.")
+    str | None,
+    typer.Option(
+        "--module", metavar="A,B", help="Fusion modules that each point of fusion-points offers, such as mmtm,concat_conv."
+    ),
 ]
 Inherit = Annotated[
     str | None,
@@ -78,13 +83,13 @@ Accept = Annotated[
     typer.Option(
         "--accept",
         metavar="RULE",
-        help="What counts as an improvement: best (the lower mean), one_se (fewest modules within one standard error of the "
-        "best) or paired (significant by a paired test over folds).",
+        help="What counts as an improvement: best (the lower mean), one_se (fewest modules or mixtures within one standard "
+        "error of the best) or paired (significant by a paired test over folds).",
     ),
 ]
 Control = Annotated[
     bool,
-    typer.Option("--control", help="A move must also beat its parent trained on without a new module for the same budget."),
+    typer.Option("--control", help="A move must also beat its parent trained on, without the move, for the same budget."),
 ]
 Racing = Annotated[
     float | None,

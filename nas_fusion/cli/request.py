@@ -241,9 +241,11 @@ def _space(options: StudyOptions, typed: dict[str, Any], source: str) -> SearchS
     known = inspect.signature(kind).parameters
     if "preset" in known and "preset" not in typed:
         typed["preset"] = kind.presets[0 if source in plugins.names("cohorts") else 1]
-    if options.module is not None:
-        typed["modules"] = names("--module", options.module)
     takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values())
+    if options.module is not None:
+        if "modules" not in known:
+            raise ValueError(f"`--module` must go with a space whose points offer modules, but {options.space!r} has none.")
+        typed["modules"] = names("--module", options.module)
     unknown = [key for key in typed if key not in known and not takes_all]
     if unknown:
         raise ValueError(

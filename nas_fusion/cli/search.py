@@ -7,7 +7,7 @@ from nas_fusion.cli.options import Sampler, StudyOptions, command_line, takes
 
 @takes(StudyOptions, sampler=(Sampler, "sfsa"))
 def search(options: StudyOptions, *, sampler: str) -> None:
-    """Search a space for the best way to fuse; with no options, SFSA on the space's embedded cohort."""
+    """Search a space for its best configuration; with no options, SFSA on the space's embedded cohort."""
     from nas_fusion.cli.dry_run import dry_run
     from nas_fusion.cli.output import print_json
     from nas_fusion.cli.progress import shown_progress

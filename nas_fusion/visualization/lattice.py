@@ -59,7 +59,8 @@ def lattice_caption(comparison: Comparison) -> str:
         "accepted it; thin lines lead from a parent to what was tried from it, thick ones with an arrow along what was "
         f"accepted, dotted where several {words.parameters} changed at once. The legend shows and hides searches."
     )
-    abbreviated = ", ".join(f"{short} {choice}" for choice, short in short_choices(comparison.space).items())
+    shortened = {choice: short for choice, short in short_choices(comparison.space).items() if short != choice}
+    abbreviated = ", ".join(f"{short} {choice}" for choice, short in shortened.items())
     if abbreviated:
         text += f" {words.choices.capitalize()} are shortened: {abbreviated}."
     if info.everything:

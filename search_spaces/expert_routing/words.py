@@ -63,6 +63,7 @@ WORDS = Words(
     "single step leads there",
     not_compared=("single modalities", "logistic regression", "late fusion", "a dense mixture"),
     wider=(("--set", "scope=full"),),
+    wider_is_huge=True,
     other=(("--folds", "5"),),
     certainty=(("--seeds", "3"),),
     enough_subjects=512,

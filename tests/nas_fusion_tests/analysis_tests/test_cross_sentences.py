@@ -26,7 +26,7 @@ def found(result: CrossValidation) -> dict[str, Finding]:
 def test_what_is_clearly_lower_is_better() -> None:
     finding = found(crossed({"A_0": BASE, "fused": LOWER}, folds=10))["better"]
     assert finding.level == "good"
-    assert finding.sentence.startswith("fused everywhere predicts better than the baseline: the cross-entropy of held-out ")
+    assert finding.sentence.startswith("Fused everywhere predicts better than the baseline: the cross-entropy of held-out ")
     assert "is lower by 0.191 nats (95 % interval 0.182 to 0.200; p < 0.001)." in finding.sentence
     assert finding.sentence.endswith("No difference is shown in accuracy, sensitivity, specificity, F1 or AUC.")
 
@@ -51,9 +51,9 @@ def test_a_lead_that_does_not_outlast_the_number_of_comparisons_is_not_shown() -
     slightly = [loss - 0.02 + 0.0165 * (-1) ** i for i, loss in enumerate(BASE)]
     others = {f"other{i}": SAME for i in range(4)}
     sentences = [finding.sentence for finding in cross_validation_findings(crossed({"A_0": BASE, "fused": slightly}, folds=10))]
-    assert any("fused everywhere predicts better" in sentence for sentence in sentences)
+    assert any("Fused everywhere predicts better" in sentence for sentence in sentences)
     crowd = cross_validation_findings(crossed({"A_0": BASE, "fused": slightly, **others}, folds=10))
-    assert "fused everywhere is not shown to differ" in crowd[0].sentence
+    assert "Fused everywhere is not shown to differ" in crowd[0].sentence
     assert "after Holm's correction). Taken for itself the interval leaves zero out (p = 0.034)" in crowd[0].sentence
     assert "but that does not outlast a correction for 5 comparisons" in crowd[0].sentence
 
@@ -71,7 +71,7 @@ def test_other_scores_that_differ_are_named() -> None:
 
 def test_one_fold_is_not_judged() -> None:
     finding = found(crossed({"A_0": [0.5, 0.6], "fused": [0.4, math.nan]}, folds=2))["not_judged"]
-    assert "fused everywhere and the baseline cannot be compared: fewer than two folds have a loss of both" in finding.sentence
+    assert "Fused everywhere and the baseline cannot be compared: fewer than two folds have a loss of both" in finding.sentence
 
 
 def test_arms_that_differ_in_nothing_share_a_sentence() -> None:

@@ -32,6 +32,11 @@ def test_one_modality_may_be_as_good() -> None:
     assert found.sentence.startswith("One modality is as good as all: fused:e3k2 has 0.579 nats and FC alone")
 
 
+def test_one_modality_may_be_better() -> None:
+    found = findings(routed_comparison(routed_search(FUSED, 0.65), static(0.66), SC, FC))["alone_as_good"]
+    assert found.sentence.startswith("One modality is better than all together: fused:e3k2 has 0.650 nats and FC alone")
+
+
 def test_where_the_baseline_does_not_fuse_the_verdict_says_whether_fusing_pays() -> None:
     assert not {"fused_beats_alone", "alone_as_good"} & findings(planted_comparison()).keys()
 
@@ -45,6 +50,8 @@ def test_the_best_linear_model(linear: float, signature: str) -> None:
         and "logistic regression, the best of its kind" in found[signature].sentence
     )
     assert len({"beats_linear", "linear_as_good"} & found.keys()) == 1
+    said = {0.64: "It takes a network: ", 0.15: "A linear model is as good: ", 0.05: "A linear model is better: "}[linear]
+    assert found[signature].sentence.startswith(said)
 
 
 @pytest.mark.parametrize(

@@ -180,7 +180,7 @@ def test_cohort_make_and_check(run: Run, tmp_path: Path) -> None:
     assert "1 x 8 x 8 x 8" in outcome.out
     (tmp_path / "bids" / "sub-00001" / "anat" / "sub-00001_FLAIR.nii.gz").unlink()
     outcome = run("cohort", "check", "bids", "--modalities", "T1w,FLAIR", "--label", "group", "--json")
-    assert outcome.code == 2 and len(outcome.json["problems"]) == 1
+    assert outcome.code == 2 and len(outcome.json["problems"]) == 1 and "1 problem." in outcome.out
     assert outcome.json["problems"][0]["subject"] == "sub-00001" and "sub-00001" in outcome.err
     outcome = run("cohort", "make", "simulated-mri", "--out", "bids", *sizes)
     assert outcome.code == 2 and "empty folder" in outcome.err

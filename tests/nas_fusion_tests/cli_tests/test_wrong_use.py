@@ -38,6 +38,7 @@ from tests.nas_fusion_tests.cli_tests.conftest import ONE, Run
         ("search fusion-points --set ratoi=4", "ratoi"),
         ("search fusion-points --module mtmm", "'mtmm'"),
         ("search fusion-points --module mmtm,mmtm", "`--module` must be different names"),
+        ("search expert-routing --module mmtm", "`--module` must go with a space .*'expert-routing' has none"),
         ("search tiny --cohort-set tarin=3", "`tarin` must be an option of the cohort"),
         ("search fusion-points --cohort-set train=x", "`train` must be a whole number in .*got 'x'"),
         ("search fusion-points --cohort-set shape=4", "`shape` must be a whole number in"),

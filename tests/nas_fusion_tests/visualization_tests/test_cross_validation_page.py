@@ -35,7 +35,7 @@ def test_figure() -> None:
 def test_page(tmp_path: Path) -> None:
     result = replace(RESULT, space="tiny", cohort={"name": "<b>", "subjects": 40}, command="nas-fusion cross-validate tiny")
     page = write_cross_validation(result, tmp_path / "new" / "page.html").read_text()
-    assert "Cross-validation: tiny on &lt;b&gt;" in page and "fused everywhere predicts better than the baseline" in page
+    assert "Cross-validation: tiny on &lt;b&gt;" in page and "Fused everywhere predicts better than the baseline" in page
     assert "nas-fusion cross-validate tiny" in page and "default-src 'none'" in page
     for name in ("loss", "accuracy", "auc"):
         assert f'id="figure-differences-{name}"' in page

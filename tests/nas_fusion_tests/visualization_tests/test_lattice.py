@@ -165,6 +165,12 @@ def test_of_several_modules_figures_show_the_beginnings() -> None:
     assert "Modules are shortened: c concat_conv, m mmtm." in lattice_caption(comparison)
 
 
+def test_choices_that_are_drawn_in_full_are_not_called_shortened() -> None:
+    space = SearchSpace({"layer1": ["none", "e2k1", "e2k2", "mmtm"]})
+    comparison = planted_comparison(space=space, arms=(), landscape=None)
+    assert "Modules are shortened: m mmtm." in lattice_caption(comparison)
+
+
 def stopped_at_once() -> Arm:
     arm = sfsa(synergy_landscape())
     return replace(arm, evaluations=arm.evaluations[:5], parents=arm.parents[:5], path=(on(),), best=on())
