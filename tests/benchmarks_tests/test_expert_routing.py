@@ -152,3 +152,11 @@ def test_seeds_page_is_made_from_the_record() -> None:
 def conditions() -> dict[str, str]:
     names = ("date", "processor", "cores", "python", "nas-fusion", "torch", "monai", "optuna", "numpy")
     return {name: f"<{name}>" for name in names}
+
+
+@pytest.mark.skipif(not SEEDS_RECORD.exists(), reason="not recorded yet")
+def test_two_connectomes_tell_more_than_one_on_every_recorded_seed() -> None:
+    results = json.loads(SEEDS_RECORD.read_text())["results"]
+    gains = expert_routing_seeds.differences(results, "FC alone", "static")
+    assert statistics.fmean(gains) >= 0.3 and min(gains) > 0.2
+    assert expert_routing_seeds.interval(gains).low > 0.2
