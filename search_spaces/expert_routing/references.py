@@ -23,7 +23,8 @@ def references(design: Design, baseline: Configuration, inputs: Inputs) -> dict[
     """Return the comparison arms for a cohort, by key.
 
     Each modality alone is its encoder with a linear head, trained for as many epochs as all stages of a configuration together
-    train. The logistic regressions see every connection. Dense mixtures weigh all of 3 experts in every branch.
+    train; where a worker's plan overrides `epochs`, for as many as one stage. The logistic regressions see every connection.
+    Dense mixtures weigh all of 3 experts in every branch.
 
     Args:
         design: What the baseline means.
