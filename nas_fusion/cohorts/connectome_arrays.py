@@ -44,17 +44,26 @@ def read_arrays(path: Path, options: ConnectomeOptions) -> tuple[pd.DataFrame, A
     width = len(str(n))
     columns.setdefault("subject", [f"{i + 1:0{width}d}" for i in range(n)])
     table = pd.DataFrame({name: values for name, values in columns.items() if len(values) == n}, dtype=object)
-    if len(columns["subject"]) != n:
-        raise _error(
-            path,
-            "wrong length",
-            f"The array subjects must hold {n} names, as there are labels, but holds {len(columns['subject'])}.",
-        )
+    _check_lengths(path, arrays, options, n)
     cells: Arrays = {}
     for name, place in _places(path, arrays, options, n).items():
         table[name], found = _cells(path, arrays, place, [str(subject) for subject in columns["subject"]])
         cells |= found
     return table, cells, {name: arrays[name] for name in ("regions", "coordinates", "networks") if name in arrays}
+
+
+def _check_lengths(path: Path, arrays: Arrays, options: ConnectomeOptions, n: int) -> None:
+    """Raise if an array that must have something of every subject has another length: left out, it would not be missed."""
+    wanted = [(option.columns or (option.name,))[0] for option in options.wanted]
+    columns = {"subject", "session", "group", "site", "split", "fold", options.shared.group}
+    for name, values in arrays.items():
+        if values.ndim == 1 and _COLUMNS.get(name, name) in columns and len(values) != n:
+            message = f"The array {name} must hold {n} values, as there are labels, but holds {len(values)}."
+            raise _error(path, "wrong length", message)
+        if values.ndim >= 3 and (values.ndim > 3 or len(values) != n) and (not wanted or name in wanted):
+            shape = " x ".join(map(str, values.shape))
+            message = f"The array {name} must hold a matrix for each of {n} subjects, as there are labels, but is {shape}."
+            raise _error(path, "wrong shape", message)
 
 
 def _load(path: Path) -> Arrays:
@@ -67,12 +76,19 @@ def _load(path: Path) -> Arrays:
     except CohortError:
         raise
     except (OSError, ValueError, EOFError, LookupError, zlib.error, zipfile.BadZipFile) as error:
-        if "pickle" in str(error).lower():
+        reason = str(error).rstrip(".")
+        if "pickle" in reason.lower() and _is_text(path):
+            reason = "it is a text file"  # numpy takes whatever it does not know for pickled
+        elif "pickle" in reason.lower():
             message = f"The arrays must be numbers and texts, but some are pickled objects: {PICKLED}."
             raise _error(path, "pickled file", message) from None
-        raise _error(
-            path, "unreadable archive", f"The archive must be readable, but is not: {str(error).rstrip('.')}."
-        ) from None
+        raise _error(path, "unreadable archive", f"The archive must be readable, but is not: {reason}.") from None
+
+
+def _is_text(path: Path) -> bool:
+    """Return whether a file is text, by its beginning."""
+    with path.open("rb") as file:
+        return file.read(100).isascii()
 
 
 def _texts(values: npt.NDArray[Any]) -> list[object]:

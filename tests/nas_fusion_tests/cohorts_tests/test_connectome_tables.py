@@ -187,14 +187,17 @@ def test_what_an_archive_may_leave_out_and_add(tmp_path: Path) -> None:
     [
         ({"labels": None}, {}, "must hold an array labels, a class a subject, but holds SC, FC, subjects"),
         ({}, {"label": "sex"}, "must hold an array sex, a class a subject"),
-        ({"subjects": np.array(["a", "b"])}, {}, "The array subjects must hold 12 names, as there are labels, but holds 2"),
+        ({"subjects": np.array(["a", "b"])}, {}, "The array subjects must hold 12 values, as there are labels, but holds 2"),
+        ({"split": np.array(["train"] * 11)}, {}, "The array split must hold 12 values, as there are labels, but holds 11"),
+        ({"SC": np.ones((11, 3, 3))}, {}, "The array SC must hold a matrix for each of 12 subjects, .* but is 11 x 3 x 3"),
+        ({"MSN": np.ones((12, 3, 3, 1))}, {}, "The array MSN must hold a matrix for each of 12 subjects"),
         ({"labels": np.array(["a", 1], dtype=object)}, {}, "must be numbers and texts, but some are pickled objects"),
         (
             {},
             {"modalities": "SC,MS"},
             r"`modalities` must be arrays of 12 connectomes \(SC, FC\), but got 'MS': there is no MS",
         ),
-        ({"SC": np.ones((5, 3, 3)), "FC": None}, {}, "must hold arrays of 12 connectomes, as there are labels, but holds SC"),
+        ({"SC": None, "FC": None}, {}, "must hold arrays of 12 connectomes, as there are labels, but holds labels"),
         (
             {"regions": np.array(["a"] * 12), "coordinates": np.ones((12, 2))},
             {},
@@ -211,6 +214,9 @@ def test_what_is_wrong_with_an_archive(tmp_path: Path, more: dict[str, Any], opt
 def test_other_files_are_no_archives(tmp_path: Path) -> None:
     (tmp_path / "a.npz").write_bytes(b"PK\x03\x04 and nothing else")
     with pytest.raises(CohortError, match="The archive must be readable, but is not"):
+        load_cohort(tmp_path / "a.npz")
+    (tmp_path / "a.npz").write_text("subject,label")
+    with pytest.raises(CohortError, match="The archive must be readable, but is not: it is a text file"):
         load_cohort(tmp_path / "a.npz")
     np.save(tmp_path / "b.npy", np.ones((12, 3, 3)))
     with pytest.raises(CohortError, match=r"One .npy holds one array: put those of all subjects into one .npz"):
