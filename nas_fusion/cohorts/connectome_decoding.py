@@ -44,7 +44,8 @@ def decode_all(
     problems += [*forms.problems(), *_pointless(forms, options, looks)]
     decoded: dict[str, torch.Tensor] = {}
     for done, ((row, modality), look) in enumerate(looks.items(), 1):
-        fault = forms.fault(modality, look.shape)
+        fault = forms.fault(modality, look.shape) or forms.contradiction(modality, look.shape)
+        fault = None if fault and fault.rule in options.accept else fault
         matrix, faults = (None, [fault]) if fault else _decode(reader, forms, (row, modality))
         problems += [reader.problem((row, modality), fault) for fault in faults]
         if matrix is not None and not problems:

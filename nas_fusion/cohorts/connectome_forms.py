@@ -137,6 +137,19 @@ class Forms:
             )
         return None
 
+    def contradiction(self, modality: str, shape: tuple[int, ...]) -> Fault | None:
+        """Return why the orientation that was stated cannot be that of a series, `None` if nothing speaks against it.
+
+        With fewer regions kept than there are, a series the wrong way round would have enough time points to pass for regions.
+        """
+        if self.stated is None or modality not in self.series:
+            return None
+        axis = 1 if self.stated == "TxN" else 0
+        if shape[axis] in self.known or shape[1 - axis] not in self.known:
+            return None
+        other = f"is {shape[0]} x {shape[1]} and other modalities have {shape[1 - axis]} regions"
+        return Fault("contradicted orientation", f"have its regions where series={self.stated} says", other)
+
     def _unoriented(self, shape: tuple[int, ...]) -> Fault | None:
         if not self.known:
             return None  # a problem of the modality as a whole

@@ -18,6 +18,7 @@ ACCEPTABLE = (
     "integer values",
     "correlation out of range",
     "short series",
+    "contradicted orientation",
     "identical connectomes",
 )
 SHARED = ("modalities", "label", "group", "classes", "missing", "splits", "folds", "validation", "test", "split_seed", "cache")

@@ -41,6 +41,17 @@ def test_the_authors_layout_with_any_number_of_regions(tmp_path: Path, regions: 
     assert cohort.provenance["connectivity"] == {"SC": "as in the files", "FC": "pearson, from time series"}
 
 
+def test_a_stated_orientation_that_the_other_modality_contradicts_is_no_cohort(tmp_path: Path) -> None:
+    persons = [Person(p.subject, p.label, p.counts, p.series[:40]) for p in PEOPLE]  # 12 regions, which 40 points outnumber
+    root = write_folders(tmp_path, persons)
+    wanted = "must have its regions where series=NxT says, but HC/p00/RegionSeries.mat is 40 x 12 and other modalities have 12"
+    with pytest.raises(CohortError, match=wanted):
+        load_cohort(root, series="NxT", regions=12)
+    assert_holds(load_cohort(root, series="TxN", regions=12), persons)
+    accepted = load_cohort(root, series="NxT", regions=12, accept="contradicted orientation,short series")
+    assert np.allclose(accepted.modalities["FC"][0], np.corrcoef(persons[0].series[:12]), atol=1e-5)
+
+
 def test_classes_are_sorted_with_controls_first(tmp_path: Path) -> None:
     root = write_folders(
         tmp_path, [Person(p.subject, {"HC": "control", "MDD": "ASD"}[p.label], p.counts, p.series) for p in PEOPLE]
