@@ -35,10 +35,11 @@ def simulated_connectomes(
     Structural connectomes are drawn from a generative rule, functional ones are correlations of a linear stochastic model's
     activity on the same connections. In `selection` a subject's subtype, visible in its structural connectome alone, says which
     of three networks tells the label in the functional one: no modality, and no sum of a function of each, gets below a loss
-    that `provenance["floors"]` names, while both together do. Subject i is the same whatever the number of subjects.
+    that `provenance["floors"]` names, while both together do. In `mixture` each of four subtypes has a rule of its own, and the
+    rules contradict each other. Subject i is the same whatever the number of subjects.
 
     Args:
-        task: `selection`.
+        task: `selection` or `mixture`.
         seed: Which subjects, at least 0.
         train: Subjects that train, at least 1.
         validation: Subjects that validate, at least 1.

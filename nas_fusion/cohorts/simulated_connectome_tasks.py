@@ -111,9 +111,22 @@ def selection(flip: float = 0.0) -> Task:
     return Task("selection", np.full(3, 1 / 3), np.eye(3), _flipped(gains, flip))
 
 
+def mixture(flip: float = 0.0) -> Task:
+    """Return the task in which each of four subtypes reads the same three networks by a rule of its own.
+
+    The label is the sign of a sum of gains, whose signs any two subtypes give differently in two networks of three: what one
+    subtype's patients have, another's controls have. The subtype that reads all gains as they are is twice as frequent, so that
+    FC alone is informative at first order.
+    """
+    rules = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
+    gains = 2 * np.indices((2, 2, 2)) - 1
+    sure = (np.tensordot(rules, gains, axes=1) > 0).astype(float)
+    return Task("mixture", np.array([2, 1, 1, 1]) / 5, np.eye(4), _flipped(sure, flip))
+
+
 def _flipped(sure: Table, flip: float) -> Table:
     return sure * (1 - 2 * flip) + flip
 
 
-TASKS = {"selection": selection}
+TASKS = {"selection": selection, "mixture": mixture}
 """Name to a function of the probability that a label is wrong."""

@@ -22,6 +22,20 @@ def test_floors_of_selection(flip: float) -> None:
     assert selection(flip).floors(("FC",)) == pytest.approx(dict.fromkeys(("FC", "late_fusion", "joint"), functional), abs=1e-6)
 
 
+def test_rules_of_mixture_contradict_each_other() -> None:
+    task = TASKS["mixture"](0.0)
+    rules = task.positive.reshape(4, -1)
+    assert (rules.mean(axis=1) == 0.5).all()
+    assert all((rules[i] != rules[j]).sum() == 4 for i in range(4) for j in range(i))
+    signs = {(0, 0, 0): 0, (1, 0, 0): 0, (1, 1, 0): 1, (1, 1, 1): 1}
+    assert all(task.positive[(0, *gains)] == label for gains, label in signs.items())
+    assert [task.positive[s, 1, 0, 0] for s in range(4)] == [0, 1, 0, 0]
+    chance = task.weights @ rules
+    expected = np.mean([binary(p) for p in chance])
+    found = task.floors(("SC", "FC"))
+    assert found["FC"] == pytest.approx(expected) and found["SC"] == pytest.approx(np.log(2)) and found["joint"] == 0
+
+
 def test_additive_floor_is_what_logistic_regression_finds() -> None:
     rng = np.random.default_rng(0)
     weight, table = rng.dirichlet(np.ones(12)).reshape(3, 4), rng.uniform(0.05, 0.95, (3, 4))
