@@ -96,7 +96,8 @@ def _variance(evidence: RoutingEvidence) -> list[Finding]:
     shares = {layer.name: variance_shares(layer) for layer in evidence.layers}
     known = {name: share for name, share in shares.items() if not math.isnan(share.region)}
     if not known:
-        sentence = "The gates are the same for every region and every subject: nothing is routed, experts are only mixed."
+        mixed = "" if all(map(collapsed, evidence.layers)) else ", experts are only mixed"
+        sentence = f"The gates are the same for every region and every subject: nothing is routed{mixed}."
         return [Finding("gates_constant", sentence)]
     each = ", ".join(f"{name} {100 * share.between_subjects:.0f} %" for name, share in known.items())
     sentence = (

@@ -24,6 +24,7 @@ _SEARCHES = {
     "grid": "Grid search",
 }
 _LONG = 9  # letters
+_LONGEST = 36  # letters: neighbours in a figure would overlap
 
 
 def search_title(sampler: str) -> str:
@@ -51,8 +52,15 @@ def short_points(space: SearchSpace, configuration: Mapping[str, str]) -> str:
     """Return the same for figures, without what all parameters' names begin with: `1+3`, and `A₀` for the baseline.
 
     Choices are shortened as `short_choices` says: `1m+3c`. Of long names, three and more parameters in a row are drawn
-    together: `1+3–8`.
+    together: `1+3–8`; of names that are longer than any figure has room for, the beginning: `sc:e3+fc:e3+…`.
     """
+    text = _short_points(space, configuration)
+    while len(text) > _LONGEST and "+" in text.removesuffix("+…"):
+        text = text.removesuffix("+…").rpartition("+")[0] + "+…"
+    return text
+
+
+def _short_points(space: SearchSpace, configuration: Mapping[str, str]) -> str:
     shared = 0 if len(space.parameters) == 1 else len(list(takewhile(_equal, zip(*space.parameters, strict=False))))
     names, short = {p: p[shared:] or p for p in space.parameters}, short_choices(space)
     between = ":" if space.words.names_choices else ""

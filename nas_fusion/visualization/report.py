@@ -58,7 +58,8 @@ def _about(comparison: Comparison) -> str:
     parts = [f"{cohort['subjects']} subjects"] if "subjects" in cohort else []
     parts += [" + ".join(cohort["modalities"])] if "modalities" in cohort else []
     parts += [" / ".join(map(str, cohort["classes"]))] if "classes" in cohort else []
-    trained = f"{comparison.trained_for_search} trainings served the search"
+    plural = "" if comparison.trained_for_search == 1 else "s"
+    trained = f"{comparison.trained_for_search} training{plural} served the search"
     audit = f", {comparison.trained_for_audit} only the comparison" if comparison.trained_for_audit else ""
     return "; ".join([*parts, f"{trained}{audit}{comparison.said_in_vain}"]) + "."
 

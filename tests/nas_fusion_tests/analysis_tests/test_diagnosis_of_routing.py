@@ -107,3 +107,9 @@ def test_routing_is_part_of_the_diagnosis() -> None:
     said = [finding.signature for finding in diagnose(comparison)]
     assert {"experts_used", "routing_adaptive", "gate_variance"} <= set(said)
     assert said.index("experts_used") > 0
+
+
+def test_constant_gates_of_one_expert_mix_nothing() -> None:
+    one, mixed = layer(shared_gates((1.0, 0.0)), "sc.0"), layer(shared_gates((0.6, 0.4)), "fc.0")
+    assert findings(evidence(one))["gates_constant"].sentence.endswith("every subject: nothing is routed.")
+    assert findings(evidence(one, mixed))["gates_constant"].sentence.endswith("nothing is routed, experts are only mixed.")

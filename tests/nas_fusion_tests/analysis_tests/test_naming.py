@@ -57,3 +57,10 @@ def test_choices_are_shortened_to_what_no_other_begins_with() -> None:
     space = SearchSpace({"a": ["none", "mmtm", "mean", "film"], "b": ["none", "only"]})
     assert short_choices(space) == {"film": "f", "mean": "me", "mmtm": "mm"}
     assert short_choices(SPACE) == {}
+
+
+def test_names_that_no_figure_has_room_for_end_early() -> None:
+    space = SearchSpace({f"option{i}": ["none", "first", "second"] for i in range(30)})
+    everything = space.complete(dict.fromkeys(space.parameters, "first"))
+    assert short_points(space, everything) == "0f+1f+2f+3f+4f+5f+6f+7f+8f+9f+10f+…"
+    assert points(space, everything).endswith("option29:first")
