@@ -135,15 +135,17 @@ def _arm(space: SearchSpace, inputs: Inputs, wanted: Wanted) -> CrossArm:
         return configuration_arm(space, wanted)
     if wanted in ("baseline", BASELINE):
         return baseline_arm(space)
+    if "=" in wanted and wanted.partition("=")[0].strip() in space.parameters:  # before ablations, which may not be possible
+        return configuration_arm(space, wanted)
+    if wanted in space.references(inputs):
+        return reference_arms(space, inputs, [wanted])[0]
     ablations = {arm.name: arm for arm in ablation_arms(space)} if hasattr(space, "ablations") else {}
     if wanted in ablations:
         return ablations[wanted]
     if "=" in wanted:
         return configuration_arm(space, wanted)
     known = ["baseline", *space.references(inputs), *ablations]
-    if wanted not in known:
-        raise ValueError(f"`arms` must be choices such as {_example(space)}, or one of {', '.join(known)}, but got {wanted!r}.")
-    return reference_arms(space, inputs, [wanted])[0]
+    raise ValueError(f"`arms` must be choices such as {_example(space)}, or one of {', '.join(known)}, but got {wanted!r}.")
 
 
 def _choices(text: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nas_fusion.analysis.cross_validation import CrossValidation, fold_table
-from nas_fusion.study.cross_arms import ablation_arms
+from nas_fusion.study.cross_arms import ablation_arms, arms_of
 from nas_fusion.study.cross_validation import cross_validate
 
 from .tiny import narrow, tiny_cohort
@@ -72,3 +72,9 @@ def test_modalities_alone_and_dense_mixtures_are_references() -> None:
     assert list(result.arms) == ["A_0", "logistic:all", "dense", "fused=e3k2"] and result.failures == ()
     dense = [score for score in result.scores if score.arm == "dense"]
     assert all(set(score.gate_entropy) == {"sc.0", "fc.0", "fused.0"} for score in dense)
+
+
+def test_arms_are_found_where_no_ablation_can_be_made() -> None:
+    """The ablations switch terms off by name, which a weight of 0 leaves nothing to switch off of."""
+    space, inputs = narrow(alpha=1.0), tiny_cohort("SC", "FC").inputs
+    assert [arm.name for arm in arms_of(space, inputs, ["fused=e3k2", "alone:SC"])] == ["fused=e3k2", "alone:SC"]
