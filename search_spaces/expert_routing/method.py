@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -71,6 +72,11 @@ class Method:
                 raise ValueError(f"`{name}` must be one of {', '.join(known)}, but got {value!r}.{hint}")
         if self.gating == "dense":
             raise ValueError("`gating` must select some experts, but got 'dense': choose mixtures such as e3dense instead.")
+        takes = inspect.signature(plugins.load("routers", self.gating)).parameters.values()
+        if not any(option.name == "k" or option.kind is option.VAR_KEYWORD for option in takes):
+            raise ValueError(
+                f"`gating` must be a router with an option k, how many experts are selected, but {self.gating!r} has none."
+            )
         if not 0 <= self.alpha <= 1:
             raise ValueError(f"`alpha` must be in [0, 1], but got {self.alpha!r}.")
         if not 0 <= self.beta < math.inf:

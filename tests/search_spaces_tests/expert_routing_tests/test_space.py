@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from nas_fusion import TrainingPlan, load_space
+from nas_fusion import Router, TrainingPlan, load_space, plugins
 from nas_fusion.cohorts import Inputs, Modality
 from search_spaces.expert_routing import PRESETS, ExpertRoutingSpace, Method, Mixture, ModelOptions
 
@@ -205,3 +205,14 @@ def test_modalities_may_come_in_another_order() -> None:
 
 def test_model_options_are_public() -> None:
     assert ModelOptions(standardise="modality") == PRESETS["as_published"].model
+
+
+def test_a_router_that_cannot_select_is_refused_before_anything_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Everything(Router):
+        def __init__(self, features: int, experts: int, *, granularity: str = "token") -> None:
+            super().__init__(features, experts, granularity=granularity)
+
+    monkeypatch.setattr(plugins, "names", lambda kind: ("everything", "top_k"))
+    monkeypatch.setattr(plugins, "load", lambda kind, name: Everything)
+    with pytest.raises(ValueError, match=r"`gating` must be a router with an option k, .*, but 'everything' has none"):
+        ExpertRoutingSpace(gating="everything")
