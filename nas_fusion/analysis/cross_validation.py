@@ -198,7 +198,8 @@ def difference(result: CrossValidation, arm: str, metric: str, *, confidence: fl
 
     Returns:
         Not a number where there are fewer than two folds. Where all differences are equal up to rounding there is no variance
-        to judge by: p is 1 if they are zero, else 0.
+        to judge by: p is 1 if they are zero, else that of the sign test, 2 to the power of 1 - folds: two folds that happen to
+        agree in a score of few values, such as accuracy, show nothing.
 
     Raises:
         ValueError: If `confidence` is out of its range.
@@ -215,7 +216,7 @@ def difference(result: CrossValidation, arm: str, metric: str, *, confidence: fl
         return Difference(mean, math.nan, math.nan, math.nan, math.nan, len(shared))
     mean = float(gains.mean())
     if gains.std(ddof=1) <= (rounding := _ROUNDING * max(abs(theirs[part]) for part in shared)):
-        return Difference(mean, 0.0, mean, mean, 0.0 if abs(mean) > rounding else 1.0, len(shared))
+        return Difference(mean, 0.0, mean, mean, 2.0 ** (1 - len(shared)) if abs(mean) > rounding else 1.0, len(shared))
     ratios = {(score.repeat, score.fold): score.test_ratio for score in result.scores}
     error = corrected_error(gains, test_ratio=float(np.mean([ratios[part] for part in shared])))
     reach = float(stats.t.ppf((1 + confidence) / 2, len(shared) - 1)) * error

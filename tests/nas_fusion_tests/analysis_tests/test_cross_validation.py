@@ -77,10 +77,15 @@ def test_exchanging_the_arms_changes_signs_only(a: list[float], b: list[float]) 
     assert here.p == pytest.approx(there.p)
 
 
-@pytest.mark.parametrize(("gain", "p"), [(0.0, 1.0), (-0.1, 0.0)])
+@pytest.mark.parametrize(("gain", "p"), [(0.0, 1.0), (-0.1, 2**-9)])
 def test_no_variance_to_judge_by(gain: float, p: float) -> None:
     found = difference(crossed({"A_0": THEIRS, "fused": [loss + gain for loss in THEIRS]}, folds=10), "fused", "loss")
     assert found.p == p and found.low == found.high == pytest.approx(gain)
+
+
+def test_two_folds_that_agree_exactly_show_nothing() -> None:
+    found = difference(crossed({"A_0": [0.6, 0.6], "fused": [0.4, 0.4]}, folds=2), "fused", "loss")
+    assert found.mean == pytest.approx(-0.2) and found.p == 0.5
 
 
 def test_folds_that_one_arm_lacks_are_left_out_of_both() -> None:
