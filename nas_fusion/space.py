@@ -89,6 +89,13 @@ class SearchSpace:
         """Return what must be given to `load_space` to get this space again: JSON-compatible keyword arguments."""
         return {"parameters": {p: list(c) for p, c in self.parameters.items()}}
 
+    def meaning(self) -> dict[str, Any]:
+        """Return what the options stand for, such as a preset's values, as far as stages do not tell: JSON-compatible.
+
+        It takes part in the keys of evaluations, so that a preset that has changed is not answered by what was trained before.
+        """
+        return {}
+
     # --- the index: mixed radix, the first parameter varies fastest, index 0 is the baseline ---
 
     def configuration(self, index: int) -> Configuration:

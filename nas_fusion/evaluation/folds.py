@@ -16,7 +16,7 @@ from nas_fusion.evaluation.batches import with_derived
 from nas_fusion.evaluation.device import Placement
 from nas_fusion.evaluation.inheritance import Inherited, inherit
 from nas_fusion.evaluation.recipes import Recipe, RecipeBook
-from nas_fusion.evaluation.stage import Stage, State
+from nas_fusion.evaluation.stage import PARENT, Stage, State
 from nas_fusion.evaluation.store import Store
 from nas_fusion.evaluation.training import FoldData, OnEpoch, Trained, train_stage
 
@@ -169,8 +169,9 @@ class FoldTrainer:
 
     def offered(self, recipe: Recipe, stage: Stage, states: Mapping[str, State], part: tuple[int, int]) -> State:
         """Return the tensors that a stage starts from: the earlier stages', before them the parent's."""
-        begun = {} if stage.start is None else stage.start(states)
-        return {**begun, **self._store.weights(recipe.parent.key, *part)} if recipe.parent and stage.takes_over else begun
+        inherited = self._store.weights(recipe.parent.key, *part) if recipe.parent and stage.takes_over else {}
+        known = {**states, PARENT: inherited} if inherited else states
+        return {**({} if stage.start is None else stage.start(known)), **inherited}
 
     def _train_stage(
         self, recipe: Recipe, stage: Stage, states: Mapping[str, State], part: tuple[int, int], on_epoch: OnEpoch

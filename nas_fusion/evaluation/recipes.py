@@ -71,7 +71,8 @@ class RecipeBook:
         self._space, self._inputs, self._inherit = space, inputs, inherit
         self._overrides = _checked(overrides)
         options = {name: value for name, value in space.options().items() if name != "inherit"}
-        self._facts = {**facts, "space": space.name, "options": options}
+        meaning = space.meaning()
+        self._facts = {**facts, "space": space.name, "options": options, **({"meaning": meaning} if meaning else {})}
         self._several = (
             {} if seeds == 1 else {"seeds": seeds}
         )  # one seed leaves the keys as they were before there were several
@@ -151,6 +152,8 @@ class RecipeBook:
     def _plan(self, stage: Stage, *, inherits: bool) -> TrainingPlan:
         """Return the plan of a stage with the number of epochs that it really trains."""
         plan = replace(stage.plan, **self._overrides)
+        if "epochs" in self._overrides:
+            plan = replace(plan, epochs=stage.spans * plan.epochs)
         epochs = plan.inherited_epochs if inherits and stage.takes_over and plan.inherited_epochs else plan.epochs
         return replace(plan, epochs=epochs, inherited_epochs=None)
 

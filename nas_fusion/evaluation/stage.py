@@ -12,6 +12,7 @@ from torch import nn
 from nas_fusion.cohorts import Batch
 from nas_fusion.space import Configuration
 
+PARENT = "parent"
 State = Mapping[str, torch.Tensor]
 Terms = Mapping[str, torch.Tensor]
 Observation = tuple[torch.Tensor, Terms]
@@ -88,8 +89,9 @@ class Stage:
             epoch. Selection is always by the task's validation cross-entropy.
         trains: Whether the parameter of a name is trained; `None` for all. What is frozen is asserted not to change, and a
             module whose parameters are all frozen stays in evaluation mode.
-        start: From the states of the earlier stages (name to state dict) to the tensors this stage starts from, by name;
-            `None` to start fresh. Weights that are inherited go before these.
+        start: From the states of the earlier stages (name to state dict), and under `parent` the weights that are inherited if
+            there are any, to the tensors this stage starts from, by name; `None` to start fresh. Inherited weights go before
+            tensors of the same name.
         depends_on: The part of the configuration that matters here: configurations that agree in it share the stage's result.
         inherits: Whether it takes the parent's weights where there is a parent; `None` for only if it has no `start`. A stage
             that does not is shared by candidates of all parents.
@@ -99,6 +101,8 @@ class Stage:
         precompute: From the modalities of some subjects (name to tensor `(batch, ...)`) to tensors that are added to what the
             model gets, each subject by itself: done once instead of in each epoch. Hashable, equal where it computes the same;
             without these tensors the model must return the same.
+        spans: For how many stages of a configuration it stands, so that an override of `epochs` counts as often: a model that
+            is compared with configurations of three stages trains as long as they do.
         observe: `(model, batch)` to the logits and to named tensors `(batch, ...)` whose means over the validation subjects are
             kept for each epoch.
     """
@@ -114,6 +118,7 @@ class Stage:
     prepare: Callable[[nn.Module, Batch], None] | None = None
     precompute: Callable[[Mapping[str, torch.Tensor]], Mapping[str, torch.Tensor]] | None = None
     observe: Callable[[nn.Module, Batch], Observation] | None = None
+    spans: int = 1
 
     @property
     def takes_over(self) -> bool:

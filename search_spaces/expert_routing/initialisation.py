@@ -45,7 +45,7 @@ def from_static(states: Mapping[str, State], *, experts: int) -> dict[str, torch
     """Return what a network with mixtures takes over from the static one: all but the teachers.
 
     Each of a branch's experts begins as a copy of that branch's single expert, running statistics included. Routers are not in
-    the static network: they stay as they are drawn.
+    the static network: they stay as they are drawn. What is inherited from a parent, under `parent`, goes before it.
 
     Args:
         states: Of the earlier stages, by name.
@@ -58,6 +58,16 @@ def from_static(states: Mapping[str, State], *, experts: int) -> dict[str, torch
             found |= {f"{single[1]}{i}{single[2]}": tensor for i in range(experts)}
         elif not name.startswith(TEACHERS):
             found[name] = tensor
+    return found | _from_parent(states.get("parent", {}), experts)
+
+
+def _from_parent(parent: State, experts: int) -> dict[str, torch.Tensor]:
+    """Return what is inherited; where the parent has one expert, every expert begins as a copy of it."""
+    found = dict(parent)
+    for name, tensor in parent.items():
+        single = _SINGLE_EXPERT.fullmatch(name)
+        if single is not None and f"{single[1]}1{single[2]}" not in parent:
+            found |= {f"{single[1]}{i}{single[2]}": tensor for i in range(experts)}
     return found
 
 

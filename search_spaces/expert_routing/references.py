@@ -23,7 +23,7 @@ def references(design: Design, baseline: Configuration, inputs: Inputs) -> dict[
     """Return the comparison arms for a cohort, by key.
 
     Each modality alone is its encoder with a linear head, trained for as many epochs as all stages of a configuration together
-    train; where a worker's plan overrides `epochs`, for as many as one stage. The logistic regressions see every connection.
+    train. The logistic regressions see every connection.
     Dense mixtures weigh all of 3 experts in every branch.
 
     Args:
@@ -52,6 +52,7 @@ def _alone(design: Design, modality: Modality, inputs: Inputs) -> Reference:
         inherits=False,
         prepare=standardise,
         precompute=design.model.graphs(inputs.modalities),
+        spans=len(design.plans),
     )
     return Reference(f"{modality.name} alone", (stage,))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +93,10 @@ class ExpertRoutingSpace(SearchSpace):
         """Return what must be given to `load_space` to get this space again: JSON-compatible keyword arguments."""
         own = {name: list(value) if isinstance(value, tuple) else value for name, value in self._options.items()}
         return {"scope": self.scope, "modalities": list(self.modalities), "preset": self.preset, **own}
+
+    def meaning(self) -> dict[str, Any]:
+        """Return what networks and method are made of, the preset's values included."""
+        return {"model": asdict(self.design.model), "method": asdict(self.design.method)}
 
     def is_active(self, parameter: str, configuration: Mapping[str, str]) -> bool:
         """Return whether a parameter has any effect given the other choices of a configuration."""

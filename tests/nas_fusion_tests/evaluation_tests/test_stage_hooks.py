@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import optuna
@@ -276,3 +276,47 @@ def test_a_reference_shares_the_stages_before_its_last() -> None:
     assert space.trained.count("streams") == 1
     assert (configuration.cost["shared_epochs"], reference.cost["shared_epochs"]) == (0, 4)
     assert configuration.key != reference.key and configuration.curves != reference.curves
+
+
+def test_an_override_of_epochs_counts_for_each_stage_that_a_reference_stands_for() -> None:
+    class Spanning(SharedReference):
+        def references(self, inputs: Any) -> dict[str, Reference]:
+            stage = Stage("alone", PLAN, lambda: Alone("a", inputs), self.baseline, spans=2)
+            return {"alone": Reference("a alone", (stage,)), "short": Reference("a", (replace(stage, spans=1),))}
+
+    book = EvaluationWorker(Spanning(), tiny_cohort(), device="cpu", plan={"epochs": 3})._book
+    assert [book.of_reference(name).stages[0].plan.epochs for name in ("alone", "short")] == [6, 3]
+    plain = EvaluationWorker(Spanning(), tiny_cohort(), device="cpu")._book
+    assert [plain.of_reference(name).stages[0].plan.epochs for name in ("alone", "short")] == [4, 4]
+
+
+def test_a_stage_is_told_the_parents_weights() -> None:
+    class Told(Shared):
+        known: ClassVar[list[list[str]]] = []
+
+        def stages(self, configuration: Mapping[str, str], inputs: Any) -> list[Stage]:
+            def start(states: Mapping[str, State]) -> State:
+                self.known.append(list(states))
+                return states["streams"]
+
+            first, last = super().stages(configuration, inputs)
+            return [first, replace(last, start=start)]
+
+    worker = EvaluationWorker(Told(), tiny_cohort(), device="cpu")
+    worker.evaluate(OFF)
+    worker.evaluate(FIRST, lineage=[OFF])
+    assert Told.known == [["streams"], ["streams", "parent"]]
+
+
+def test_what_options_mean_is_part_of_the_key() -> None:
+    class Meant(TinySpace):
+        width_of_preset = 8
+
+        def meaning(self) -> dict[str, Any]:
+            return {"width": self.width_of_preset}
+
+    class Changed(Meant):
+        width_of_preset = 16
+
+    plain, meant, changed = (EvaluationWorker(kind(), COHORT, device="cpu").key(OFF) for kind in (TinySpace, Meant, Changed))
+    assert len({plain, meant, changed}) == 3

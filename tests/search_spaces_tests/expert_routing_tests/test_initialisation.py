@@ -183,3 +183,16 @@ def test_standardise_is_for_networks_of_this_space() -> None:
         standardise(nn.Linear(1, 1), batch)
     model = narrow().build(narrow().baseline, INPUTS)
     assert isinstance(model, ConnectomeNetwork) and not any(isinstance(m, MixtureOfExperts) for m in model.modules())
+
+
+def test_a_parents_weights_go_first_and_a_single_expert_of_its_becomes_all_experts() -> None:
+    stages = stages_of({"sc": "e3k2", "fused": "e3k2"})
+    parent = stages_of({"sc": "e3k2"})["routing"].model()
+    states = states_of(stages, "encoder:SC", "encoder:FC", "static")
+    states["parent"] = shaken(parent, 9).state_dict()
+    found = start_of(stages["routing"])(states)
+    for layer in range(2):
+        assert all(equal(expert(found, "sc", layer, i), expert(states["parent"], "sc", layer, i)) for i in range(3))
+        single = expert(states["parent"], "fused", layer, 0)
+        assert all(equal(expert(found, "fused", layer, i), single) for i in range(3))
+    assert all(torch.equal(found[name], states["parent"][name]) for name in states["parent"])
