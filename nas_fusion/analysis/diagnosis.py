@@ -7,6 +7,7 @@ from nas_fusion.analysis.arms import Arm, Comparison
 from nas_fusion.analysis.diagnosis_of_cohort import above_or_below_floors, noisy_modality
 from nas_fusion.analysis.diagnosis_of_control import longer_training
 from nas_fusion.analysis.diagnosis_of_folds import folds_disagree
+from nas_fusion.analysis.diagnosis_of_learning import nothing_learned
 from nas_fusion.analysis.diagnosis_of_references import (
     against_alone,
     against_dense,
@@ -27,10 +28,10 @@ from nas_fusion.space import LISTED
 def diagnose(comparison: Comparison) -> list[Finding]:
     """Return what a reader should know of a comparison, the verdict first: does fusion (or what else the space offers) pay?
 
-    The verdict is that of the first search. The failure signatures follow: late fusion wins, a single modality or a linear
-    model is as good, losses beyond the provable floors, one modality is much noisier, too few subjects, folds that disagree,
-    what longer training brings by itself, what shortened a search and what it cut, a greedy search that is trapped,
-    and what the evidence on routing says.
+    The verdict is that of the first search; only where its model has learned nothing, that comes before. The failure
+    signatures follow: late fusion wins, a single modality or a linear model is as good, losses beyond the provable floors, one
+    modality is much noisier, too few subjects, folds that disagree, what longer training brings by itself, what shortened a
+    search and what it cut, a greedy search that is trapped, and what the evidence on routing says.
 
     Raises:
         ValueError: If the comparison holds no search.
@@ -38,7 +39,7 @@ def diagnose(comparison: Comparison) -> list[Finding]:
     if not comparison.searches:
         raise ValueError(f"`comparison` must hold a search, but got {[arm.name for arm in comparison.arms]}.")
     arm = comparison.searches[0]
-    found = [_verdict(comparison, arm)]
+    found = [*nothing_learned(comparison, arm), _verdict(comparison, arm)]
     for family in _FAMILIES:
         found += family(comparison, arm)
     for search in comparison.searches:
