@@ -144,6 +144,7 @@ def page(results: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) -> str:
         "All 31 canonical configurations of scope `branches`, each trained once on cohorts of `simulated-connectomes`, a seed",
         f"each: {facts['cohort']['train']} subjects to train, {facts['cohort']['validation']} to validate,",
         f"{facts['cohort']['test']} to test, {facts['cohort']['regions']} regions. Losses are of validation subjects, in nats.",
+        "Differences, regrets too, hold what training once more would change.",
         "",
         f"{sentence(facts['conditions'])} Made by `{facts['command']}`. Tables: {_tables(results)}.",
         "",
