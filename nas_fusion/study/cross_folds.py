@@ -16,7 +16,7 @@ class CrossPlan:
     Attributes:
         folds: Parts of each division, each held out once, at least 2.
         repeats: Divisions, each drawn anew, at least 1.
-        validation: Share of the subjects that are not held out on which epochs are selected, in (0, 1).
+        validation: Share of the subjects that are not held out on which epochs are selected, in (0, 0.5].
         seed: Of the divisions and the trainings.
 
     Raises:
@@ -33,8 +33,8 @@ class CrossPlan:
             value = getattr(self, name)
             if type(value) is not int or value < least:
                 raise ValueError(f"`{name}` must be a whole number of at least {least}, but got {value!r}.")
-        if not isinstance(self.validation, float) or not 0 < self.validation < 1:
-            raise ValueError(f"`validation` must be a share above 0 and below 1, but got {self.validation!r}.")
+        if not isinstance(self.validation, float) or not 0 < self.validation <= 0.5:
+            raise ValueError(f"`validation` must be a share above 0 and of at most 0.5, but got {self.validation!r}.")
 
 
 @dataclass(frozen=True)

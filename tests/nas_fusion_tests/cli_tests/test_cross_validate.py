@@ -50,7 +50,7 @@ def test_from_end_to_end_and_again_by_two_processes(run: Run) -> None:
         ("--folds 1", "`--folds` must be at least 2, but got 1"),
         ("--folds 99", "a subject of each class for 99 folds, but a class has"),
         ("--repeats 0", "`--repeats` must be at least 1, but got 0"),
-        ("--validation 1.5", "`validation` must be a share above 0 and below 1, but got 1.5"),
+        ("--validation 1.5", "`validation` must be a share above 0 and of at most 0.5, but got 1.5"),
         ("--cohort-set tarin=3", "`tarin` must be an option of the cohort"),
         ("--name=", "`--name` must not be empty"),
     ],

@@ -76,8 +76,8 @@ def test_more_repeats_leave_the_earlier_ones_as_they_are() -> None:
     [
         ({"folds": 1}, "`folds` must be a whole number of at least 2, but got 1"),
         ({"repeats": 0}, "`repeats` must be a whole number of at least 1, but got 0"),
-        ({"validation": 1.0}, "`validation` must be a share above 0 and below 1, but got 1.0"),
-        ({"validation": 0.0}, "`validation` must be a share above 0 and below 1, but got 0.0"),
+        ({"validation": 0.6}, "`validation` must be a share above 0 and of at most 0.5, but got 0.6"),
+        ({"validation": 0.0}, "`validation` must be a share above 0 and of at most 0.5, but got 0.0"),
         ({"seed": -1}, "`seed` must be a whole number of at least 0"),
     ],
 )
