@@ -177,7 +177,7 @@ def page(results: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) -> str:
 
 
 def _tables(results: Sequence[Mapping[str, Any]]) -> str:
-    return ", ".join(f"[seed {row['seed']}](../landscapes/{NAME}_seed{row['seed']}.csv)" for row in results)
+    return ", ".join(f"`benchmarks/landscapes/{NAME}_seed{row['seed']}.csv`" for row in results)
 
 
 def _line(row: Mapping[str, Any]) -> str:
