@@ -258,7 +258,7 @@ def _page_of_run(part: Mapping[str, Any]) -> list[str]:
         *(f"| {name} | {epochs[name]} | {share:.1%} |" for name, share in of_stage.items()),
         "",
         f"All folds took {found['seconds'] / 60:.1f} minutes under these conditions{_cpu(found)}. The process had",
-        f"{found['mib_at_most']:.0f} MiB at most, {found['mib_before']:.0f} MiB of them before the first fold (with the cohort).",
+        f"{found['mib_at_most']:.0f} MiB at most, {found['mib_before']:.0f} MiB of them before the first fold (cohort).",
         "",
         f"Held-out subjects, mean ± standard deviation over folds: {scores}.",
     ]
