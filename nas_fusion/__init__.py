@@ -12,7 +12,16 @@ if TYPE_CHECKING:
     from nas_fusion.analysis import Landscape, ShapleyImportanceEvaluator
     from nas_fusion.cohorts import Batch, Cohort, load_cohort
     from nas_fusion.evaluation import EvaluationWorker, Reference, Stage, TrainingPlan
-    from nas_fusion.fusion import FusionModule, FusionNetwork, Stream, build_module, register_module
+    from nas_fusion.fusion import (
+        Backbone,
+        FusionModule,
+        FusionNetwork,
+        Stream,
+        build_backbone,
+        build_module,
+        register_backbone,
+        register_module,
+    )
     from nas_fusion.history import parent_of, write_losses
     from nas_fusion.pruners import HalvingPruner, RacingPruner
     from nas_fusion.routing import (
@@ -52,7 +61,16 @@ _HOMES = {
         "load_sampler",
     ),
     "history": ("parent_of", "write_losses"),
-    "fusion": ("FusionModule", "FusionNetwork", "Stream", "build_module", "register_module"),
+    "fusion": (
+        "Backbone",
+        "FusionModule",
+        "FusionNetwork",
+        "Stream",
+        "build_backbone",
+        "build_module",
+        "register_backbone",
+        "register_module",
+    ),
     "routing": (
         "MixtureOfExperts",
         "Router",
@@ -73,6 +91,7 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Backbone",
     "BackwardSampler",
     "Batch",
     "BeamSampler",
@@ -99,6 +118,7 @@ __all__ = [
     "SurrogateSampler",
     "TrainingPlan",
     "balance_loss",
+    "build_backbone",
     "build_module",
     "build_router",
     "compare",
@@ -107,6 +127,7 @@ __all__ = [
     "load_sampler",
     "load_space",
     "parent_of",
+    "register_backbone",
     "register_module",
     "register_router",
     "replaced_gates",

@@ -1,4 +1,4 @@
-"""One registry for everything that plugs in: modules, routers, spaces, samplers and cohorts.
+"""One registry for everything that plugs in: modules, backbones, routers, spaces, samplers and cohorts.
 
 A plug-in is found in one of two ways: an installed distribution names it in an entry-point group (`nas_fusion.modules`, ...),
 or a running program registers it with a decorator. A broken plug-in never breaks the others: it is listed with the reason.
@@ -14,7 +14,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar
 
-KINDS = ("spaces", "samplers", "modules", "routers", "cohorts")
+KINDS = ("spaces", "samplers", "modules", "backbones", "routers", "cohorts")
 T = TypeVar("T")
 _registered: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
 

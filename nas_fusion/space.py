@@ -96,6 +96,13 @@ class SearchSpace:
         """
         return {}
 
+    def uses(self, configuration: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+        """Return the plug-ins that the model of a configuration is made of: kind (see `nas_fusion.plugins`) to names.
+
+        They are written down with their distributions and versions beside every model that is kept.
+        """
+        return {"spaces": (self.name,)}
+
     # --- the index: mixed radix, the first parameter varies fastest, index 0 is the baseline ---
 
     def configuration(self, index: int) -> Configuration:

@@ -14,7 +14,7 @@ def list_plugins(
     kind: Annotated[str, typer.Argument(help=f"One of {', '.join(KINDS)}.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Show the installed spaces, samplers, modules, routers or cohorts, and where each comes from."""
+    """Show the installed spaces, samplers, modules, backbones, routers or cohorts, and where each comes from."""
     from nas_fusion import plugins
 
     if kind not in KINDS:

@@ -13,6 +13,8 @@ from nas_fusion.evaluation.keys import digest, seed_of
 from nas_fusion.evaluation.stage import Reference, Stage, TrainingPlan
 from nas_fusion.space import Configuration, SearchSpace
 
+_LATER = ("modality_dropout", "inherited_learning_rate")  # fields that came later: at their defaults keys are what they were
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -154,8 +156,11 @@ class RecipeBook:
         plan = replace(stage.plan, **self._overrides)
         if "epochs" in self._overrides:
             plan = replace(plan, epochs=stage.spans * plan.epochs)
-        epochs = plan.inherited_epochs if inherits and stage.takes_over and plan.inherited_epochs else plan.epochs
-        return replace(plan, epochs=epochs, inherited_epochs=None)
+        epochs, rate = plan.epochs, plan.learning_rate
+        if inherits and stage.takes_over:
+            epochs = plan.inherited_epochs or epochs
+            rate = rate if plan.inherited_learning_rate is None else plan.inherited_learning_rate
+        return replace(plan, epochs=epochs, learning_rate=rate, inherited_epochs=None, inherited_learning_rate=None)
 
     # --- digests and seeds ---
 
@@ -198,7 +203,11 @@ def _number(seed: int) -> tuple[int, ...]:
 
 
 def _facts_of(stage: Stage) -> dict[str, Any]:
-    return {"name": stage.name, "plan": dataclasses.asdict(stage.plan), "depends_on": dict(stage.depends_on)}
+    plan = dataclasses.asdict(stage.plan)
+    for name in _LATER:
+        if plan[name] == getattr(TrainingPlan, name):
+            del plan[name]
+    return {"name": stage.name, "plan": plan, "depends_on": dict(stage.depends_on)}
 
 
 def _checked(overrides: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,6 +32,10 @@ class TrainingPlan:
         schedule: `one_cycle` (20 % warm-up), `cosine`, `step` (0.8 every 50 epochs) or `constant`.
         patience: Epochs without a better validation loss after which training ends, `None` for never.
         flips: Spatial axes (0 = first) that are flipped at random, the same way in all modalities of a subject.
+        modality_dropout: Probability that a training subject's modality counts as absent in a step, in [0, 1); at least one
+            that it has is kept.
+        inherited_learning_rate: Peak learning rate where weights are inherited, `None` for the same as `learning_rate`: a small
+            one does without the restart of the learning rate.
 
     Raises:
         ValueError: If a field is out of its range.
@@ -46,6 +50,8 @@ class TrainingPlan:
     schedule: str = "one_cycle"
     patience: int | None = None
     flips: tuple[int, ...] = ()
+    modality_dropout: float = 0.0
+    inherited_learning_rate: float | None = None
 
     def __post_init__(self) -> None:
         for name, least in (("epochs", 1), ("batch_size", 1), ("inherited_epochs", 1), ("patience", 1)):
@@ -54,9 +60,15 @@ class TrainingPlan:
                 raise ValueError(f"`{name}` must be a whole number, but got {value!r}.")
             if value is not None and value < least:
                 raise ValueError(f"`{name}` must be at least {least}, but got {value}.")
-        for name, number in (("learning_rate", self.learning_rate), ("weight_decay", self.weight_decay)):
+        rates = {"learning_rate": self.learning_rate, "weight_decay": self.weight_decay}
+        if self.inherited_learning_rate is not None:
+            rates["inherited_learning_rate"] = self.inherited_learning_rate
+        for name, number in rates.items():
             if type(number) not in (int, float) or not math.isfinite(number) or number < 0:
                 raise ValueError(f"`{name}` must be a finite number of at least 0, but got {number!r}.")
+        dropped = self.modality_dropout
+        if type(dropped) not in (int, float) or not 0 <= dropped < 1:
+            raise ValueError(f"`modality_dropout` must be a number in [0, 1), but got {dropped!r}.")
         if not isinstance(self.flips, tuple) or not all(type(axis) is int for axis in self.flips):
             raise ValueError(f"`flips` must be a tuple of axes, but got {self.flips!r}.")
         for name, allowed in (

@@ -5,6 +5,7 @@ register it with `register_module` (or name it in the entry-point group `nas_fus
 `nas_fusion.testing` on it.
 """
 
+from nas_fusion.fusion.backbone import Backbone, build_backbone, register_backbone
 from nas_fusion.fusion.concat_conv import ConcatConv
 from nas_fusion.fusion.gated import Gate, GatedFusion, GatedNetwork
 from nas_fusion.fusion.mmtm import MMTM, MMTMAsPublished
@@ -14,6 +15,7 @@ from nas_fusion.fusion.stream import Stream, Tap
 
 __all__ = [
     "MMTM",
+    "Backbone",
     "ConcatConv",
     "FusionModule",
     "FusionNetwork",
@@ -23,6 +25,8 @@ __all__ = [
     "MMTMAsPublished",
     "Stream",
     "Tap",
+    "build_backbone",
     "build_module",
+    "register_backbone",
     "register_module",
 ]

@@ -12,6 +12,7 @@ import torch
 from nas_fusion import EvaluationWorker, Stage, TrainingPlan
 from nas_fusion.cohorts import Fold, Splits
 from nas_fusion.evaluation.keys import digest, seed_of
+from nas_fusion.evaluation.recipes import _LATER, _facts_of
 from tests.nas_fusion_tests.evaluation_tests.tiny import BOTH, FIRST, OFF, PLAN, SECOND, TinySpace, tiny_cohort
 
 COHORT = tiny_cohort()
@@ -53,6 +54,8 @@ PLANS = {
     "optimiser": "sgd",
     "schedule": "cosine",
     "patience": 2,
+    "modality_dropout": 0.3,
+    "inherited_learning_rate": 0.1,
 }
 
 
@@ -79,6 +82,13 @@ def test_the_key_does_not_depend_on_what_changes_no_number() -> None:
     others = replace(COHORT.splits, test=COHORT.splits.test[:3])  # type: ignore[type-var]
     assert worker(cohort=replace(COHORT, splits=others)).key(FIRST, lineage=(OFF,)) == KEY
     assert worker(plan={"inherited_epochs": 2}).key(OFF) == worker().key(OFF)
+
+
+def test_fields_that_came_later_leave_keys_as_they_were() -> None:
+    facts = _facts_of(Stage("joint", TrainingPlan(), torch.nn.Identity, OFF))
+    assert facts["plan"].keys() == {field.name for field in dataclasses.fields(TrainingPlan)} - set(_LATER)
+    dropping = _facts_of(Stage("joint", TrainingPlan(modality_dropout=0.2), torch.nn.Identity, OFF))
+    assert dropping["plan"] == {**facts["plan"], "modality_dropout": 0.2}
 
 
 def test_keys_of_references_and_members() -> None:
