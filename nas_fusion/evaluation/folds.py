@@ -125,8 +125,9 @@ class FoldTrainer:
         for number, stage in enumerate(recipe.stages):
             is_last = number == len(recipe.stages) - 1
             key = self._book.stage_key(recipe, number, fold, seed)
-            with contextlib.nullcontext() if is_last or self._store.has(key) else turn(key) as renew:
-                if not is_last and self._store.has(key):
+            known = not is_last and self._store.has(key)
+            with contextlib.nullcontext() if is_last or known else turn(key) as renew:
+                if known or (not is_last and self._store.has(key)):  # perhaps somebody else trained it while we waited
                     states[stage.name], costs[stage.name] = self._store.weights(key), self._shared(key)
                     continue
                 told = _told(on_epoch if is_last else None, spend, renew, len(self.folds[fold].train))
