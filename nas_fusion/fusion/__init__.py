@@ -8,6 +8,7 @@ register it with `register_module` (or name it in the entry-point group `nas_fus
 from nas_fusion.fusion.backbone import Backbone, build_backbone, register_backbone
 from nas_fusion.fusion.concat_conv import ConcatConv
 from nas_fusion.fusion.gated import Gate, GatedFusion, GatedNetwork
+from nas_fusion.fusion.meeting import Meeting
 from nas_fusion.fusion.mmtm import MMTM, MMTMAsPublished
 from nas_fusion.fusion.module import FusionModule, build_module, register_module
 from nas_fusion.fusion.network import FusionNetwork
@@ -23,6 +24,7 @@ __all__ = [
     "GatedFusion",
     "GatedNetwork",
     "MMTMAsPublished",
+    "Meeting",
     "Stream",
     "Tap",
     "build_backbone",

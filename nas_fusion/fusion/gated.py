@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
+from nas_fusion.fusion.joins import Taps
 from nas_fusion.fusion.module import FusionModule
 from nas_fusion.fusion.network import FusionNetwork
 from nas_fusion.fusion.stream import Stream
@@ -102,6 +103,13 @@ class GatedFusion(FusionModule):
             fused = [current + weight.to(x.dtype) * (y - x) for current, y, x in moved]
         return fused
 
+    def penalty(self) -> torch.Tensor | None:
+        """Return the candidates' penalties, each as much as its gate is open; they do not move the gates."""
+        found = [candidate.penalty() for candidate in self.candidates if isinstance(candidate, FusionModule)]
+        weights = self.gate()[1:].detach()
+        terms = [weight * term for weight, term in zip(weights, found, strict=True) if term is not None]
+        return torch.stack(terms).sum() if terms else None
+
 
 class GatedNetwork(FusionNetwork):
     """A network with gated candidates at its points: the supernet of all configurations of a space of fusion points.
@@ -111,13 +119,20 @@ class GatedNetwork(FusionNetwork):
     Args:
         streams: As of `FusionNetwork`.
         gated: Point to its gated candidates.
+        taps: As of `FusionNetwork`.
 
     Raises:
         ValueError: As `FusionNetwork`.
     """
 
-    def __init__(self, streams: Mapping[str, Stream], gated: Mapping[str, GatedFusion]) -> None:
-        super().__init__(streams, gated)
+    def __init__(
+        self,
+        streams: Mapping[str, Stream],
+        gated: Mapping[str, GatedFusion],
+        *,
+        taps: Mapping[str, Taps] | None = None,
+    ) -> None:
+        super().__init__(streams, gated, taps=taps)
         self._gates = {point: module.gate for point, module in gated.items()}
 
     @property

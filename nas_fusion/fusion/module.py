@@ -35,6 +35,15 @@ class FusionModule(nn.Module, ABC):
         self.channels = tuple(channels)
         self.spatial_dims = spatial_dims
 
+    @property
+    def label(self) -> str:
+        """What it is called in the names of a network's tensors: the name of the class unless a module says otherwise."""
+        return type(self).__name__
+
+    def penalty(self) -> torch.Tensor | None:
+        """Return what is added to the loss in training, a scalar that is already weighted; `None` for nothing."""
+        return None
+
     @abstractmethod
     def forward(self, features: list[torch.Tensor]) -> list[torch.Tensor]:
         """Return the fused features, each of the shape that it came with.

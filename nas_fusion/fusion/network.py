@@ -7,8 +7,11 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
+from nas_fusion.fusion.joins import Taps, joins
 from nas_fusion.fusion.module import FusionModule
 from nas_fusion.fusion.stream import Stream
+
+_DOT = "%2E"
 
 
 class FusionNetwork(nn.Module):
@@ -18,35 +21,60 @@ class FusionNetwork(nn.Module):
     module the streams meet only in the mean of their logits: that is the baseline A_0.
 
     Names in the state dict are stable: `streams.<modality>.*` do not depend on the modules, and each module has names of its
-    own (`fusion.<point>-<class>.*`). So activating a point only adds tensors, and weights are inherited by name.
+    own (`fusion.<point>-<label>.*`). So activating a point only adds tensors, and weights are inherited by name.
 
     Where a subject lacks a modality, its input and its features at every fusion point count as zeros and its logits do not
     count: what stands in the input there has no influence on the prediction.
 
+    Streams may meet at different depths, and not all of them need to meet at a point: `taps` says who meets where.
+
     Args:
-        streams: Modality to stream, at least two, in the order of the columns of `present`. All have the taps at which modules
-            sit. Streams may differ in resolution and in the number of spatial axes (a vector counts as a map of one voxel).
-        modules: Point (name of a tap) to fusion module, built for the streams' channels there.
+        streams: Modality to stream, at least two, in the order of the columns of `present`. Streams may differ in resolution
+            and in the number of spatial axes (a vector counts as a map of one voxel).
+        modules: Point to fusion module, built for the channels there of the streams that meet, and for the most spatial axes
+            among them.
+        taps: Point to the modalities that meet there and the names of their taps. At a point that it does not name, all
+            streams meet at their tap of the point's own name. It may name points without a module, and should if two points
+            are at the same tap of a stream: they are passed in the order in which they are named here.
 
     Raises:
-        ValueError: If there are fewer than two streams, a name cannot be used, a stream lacks a point, or a module was built
-            for other channels or spatial axes.
+        ValueError: If there are fewer than two streams, a name cannot be used, a modality or a tap is unknown, streams pass
+            points in opposite order, or a module was built for other channels or spatial axes.
     """
 
-    def __init__(self, streams: Mapping[str, Stream], modules: Mapping[str, FusionModule] | None = None) -> None:
+    def __init__(
+        self,
+        streams: Mapping[str, Stream],
+        modules: Mapping[str, FusionModule] | None = None,
+        *,
+        taps: Mapping[str, Taps] | None = None,
+    ) -> None:
         super().__init__()
         if len(streams) < 2:
             raise ValueError(f"`streams` must be at least two, but got {list(streams)}.")
         self.modalities = tuple(streams)
-        self.spatial_dims = max(stream.spatial_dims for stream in streams.values())
         self.streams = nn.ModuleDict()
         for name, stream in streams.items():
             self.streams[_key(name, self.streams)] = stream
         chosen = dict(modules or {})
-        self.points = _ordered(chosen, streams)
-        self.fusion = nn.ModuleDict({f"{point}-{type(chosen[point]).__name__}": chosen[point] for point in self.points})
-        for point in self.points:
-            self._check_module(point, chosen[point])
+        table = joins(list(chosen), taps, {name: list(stream.taps) for name, stream in streams.items()})
+        self.joins: Mapping[str, Taps] = {point: table[point] for point in table if point in chosen}
+        for point, taps_there in self.joins.items():
+            _check_module(chosen[point], point, [(streams[name], tap) for name, tap in taps_there.items()])
+        self.fusion = nn.ModuleDict(
+            {f"{point}-{chosen[point].label}".replace(".", _DOT): chosen[point] for point in self.points}
+        )
+
+    @property
+    def points(self) -> tuple[str, ...]:
+        """The points that have a module, in the order in which they are passed."""
+        return tuple(self.joins)
+
+    def penalty(self) -> torch.Tensor | None:
+        """Return the sum of what the modules add to the loss in training, a scalar; `None` if no module adds anything."""
+        found = [module.penalty() for module in self.fusion.values() if isinstance(module, FusionModule)]
+        terms = [term for term in found if term is not None]
+        return torch.stack(terms).sum() if terms else None
 
     def forward(self, inputs: Mapping[str, torch.Tensor], present: torch.Tensor | None = None) -> torch.Tensor:
         """Return the logits `(batch, classes)`.
@@ -75,16 +103,16 @@ class FusionNetwork(nn.Module):
 
     def _run(self, inputs: list[torch.Tensor], masks: Sequence[torch.Tensor] | None) -> list[torch.Tensor]:
         streams = [stream for stream in self.streams.values() if isinstance(stream, Stream)]
-        features, after = _shown(inputs, masks), None
-        for point, module in zip(self.points, self.fusion.values(), strict=True):
-            features = [stream.advance(x, after, point) for stream, x in zip(streams, features, strict=True)]
-            features = self._fuse(module, _shown(features, masks))
-            after = point
-        return [stream.advance(x, after, None) for stream, x in zip(streams, features, strict=True)]
-
-    def _fuse(self, module: nn.Module, features: list[torch.Tensor]) -> list[torch.Tensor]:
-        lifted = [x.reshape(*x.shape, *[1] * (self.spatial_dims + 2 - x.ndim)) for x in features]
-        return [fused.reshape(x.shape) for fused, x in zip(module(lifted), features, strict=True)]
+        features, after = _shown(inputs, masks), list[str | None]([None] * len(streams))
+        for taps, module in zip(self.joins.values(), self.fusion.values(), strict=True):
+            members = [self.modalities.index(name) for name in taps]
+            for i, tap in zip(members, taps.values(), strict=True):
+                if tap != after[i]:
+                    features[i], after[i] = streams[i].advance(features[i], after[i], tap), tap
+            met = _shown([features[i] for i in members], None if masks is None else [masks[i] for i in members])
+            for i, fused in zip(members, _fused(module, met), strict=True):
+                features[i] = fused
+        return [stream.advance(x, last, None) for stream, x, last in zip(streams, features, after, strict=True)]
 
     def _checked(self, inputs: Mapping[str, torch.Tensor], present: torch.Tensor | None) -> tuple[torch.Tensor, ...] | None:
         """Return the mask `(batch,)` of each modality, `None` where all are known to be complete."""
@@ -104,35 +132,32 @@ class FusionNetwork(nn.Module):
                 raise ValueError("`present` must show at least one modality for each subject, but got a subject without any.")
         return present.bool().unbind(1)
 
-    def _check_module(self, point: str, module: FusionModule) -> None:
-        channels = tuple(stream.taps[point].channels for stream in self.streams.values() if isinstance(stream, Stream))
-        if module.channels != channels or module.spatial_dims != self.spatial_dims:
-            raise ValueError(
-                f"`modules` must fit the streams at {point!r}, {channels} channels with {self.spatial_dims} spatial axes, "
-                f"but got a module for {module.channels} with {module.spatial_dims}."
-            )
+
+def _check_module(module: FusionModule, point: str, members: Sequence[tuple[Stream, str]]) -> None:
+    channels = tuple(stream.taps[tap].channels for stream, tap in members)
+    spatial_dims = max(stream.spatial_dims for stream, _ in members)
+    if module.channels != channels or module.spatial_dims != spatial_dims:
+        raise ValueError(
+            f"`modules` must fit the streams at {point!r}, {channels} channels with {spatial_dims} spatial axes, "
+            f"but got a module for {module.channels} with {module.spatial_dims}."
+        )
 
 
-def _ordered(modules: Mapping[str, FusionModule], streams: Mapping[str, Stream]) -> tuple[str, ...]:
-    """Return the points that have a module, in the order in which all streams pass them."""
-    for point in modules:
-        for name, stream in streams.items():
-            if point not in stream.taps:
-                raise ValueError(f"`modules` must sit at taps of {name!r}, {list(stream.taps)}, but got {point!r}.")
-    orders = {tuple(tap for tap in stream.taps if tap in modules) for stream in streams.values()}
-    if len(orders) > 1:
-        raise ValueError(f"`streams` must pass the points in the same order, but got {sorted(orders)}.")
-    return orders.pop()
+def _fused(module: nn.Module, features: list[torch.Tensor]) -> list[torch.Tensor]:
+    """Return what a module makes of features, each lifted to as many axes as the one that has most."""
+    axes = max(x.ndim for x in features)
+    lifted = [x.reshape(*x.shape, *[1] * (axes - x.ndim)) for x in features]
+    return [fused.reshape(x.shape) for fused, x in zip(module(lifted), features, strict=True)]
 
 
 def _shown(features: list[torch.Tensor], masks: Sequence[torch.Tensor] | None) -> list[torch.Tensor]:
     if masks is None:
-        return features
+        return list(features)
     return [x.masked_fill(~mask.reshape(-1, *[1] * (x.ndim - 1)), 0) for x, mask in zip(features, masks, strict=True)]
 
 
 def _key(name: str, taken: nn.ModuleDict) -> str:
-    key = name.replace(".", "%2E")  # torch separates the names of nested modules by dots
+    key = name.replace(".", _DOT)  # torch separates the names of nested modules by dots
     if not name or hasattr(taken, key):
         raise ValueError(f"`streams` must have names that torch modules may have, but got {name!r}.")
     return key
