@@ -11,7 +11,7 @@ from nas_fusion.analysis.bootstrap import Estimate, bootstrap_scores
 from nas_fusion.analysis.naming import points
 from nas_fusion.record import Predictions
 from nas_fusion.visualization.losses import draw_floors
-from nas_fusion.visualization.style import COLOURS, new_figure
+from nas_fusion.visualization.style import COLOURS, interval_bars, new_figure
 
 _SUBSETS = (("validation", COLOURS[0], "circle", 0.14), ("test", COLOURS[1], "square", -0.14))
 
@@ -68,14 +68,6 @@ def _dots(subset: str, found: list[tuple[float, Estimate]], colour: str, symbol:
         mode="markers",
         name=subset,
         marker={"color": colour, "size": 9, "symbol": symbol},
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": [round(e.high - e.value, 5) for _, e in found],
-            "arrayminus": [round(e.value - e.low, 5) for _, e in found],
-            "color": colour,
-            "thickness": 1.5,
-            "width": 4,
-        },
+        error_x=interval_bars(*zip(*(e for _, e in found), strict=True), color=colour, thickness=1.5, width=4),
         hovertemplate="%{x:.3f} nats<extra>" + subset + "</extra>",
     )

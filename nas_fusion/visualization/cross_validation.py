@@ -18,7 +18,7 @@ from nas_fusion.analysis.cross_sentences import (
 )
 from nas_fusion.analysis.cross_validation import CrossValidation, cross_validation_table
 from nas_fusion.visualization.elements import facts_html, figure_html, finding_html, table_html, write_page
-from nas_fusion.visualization.style import COLOURS, INK, new_figure
+from nas_fusion.visualization.style import COLOURS, INK, interval_bars, new_figure
 
 _DRAWN = ("loss", "accuracy", "auc")
 
@@ -54,22 +54,15 @@ def differences_figure(result: CrossValidation, metric: str = "loss") -> go.Figu
     rows = list(range(len(infos), 0, -1))
     figure = new_figure(height=150 + 42 * len(infos))
     figure.add_vline(x=0, line={"color": INK, "width": 1})
-    reach = {
-        "type": "data",
-        "symmetric": False,
-        "array": [round(info.high - info.mean, 5) for info in infos],
-        "arrayminus": [round(info.mean - info.low, 5) for info in infos],
-        "thickness": 2,
-        "width": 5,
-        "color": COLOURS[0],
-    }
+    means = [info.mean for info in infos]
+    ends = [info.low for info in infos], [info.high for info in infos]
     figure.add_trace(
         go.Scatter(
-            x=[round(info.mean, 5) for info in infos],
+            x=[round(mean, 5) for mean in means],
             y=rows,
             mode="markers",
             marker={"color": COLOURS[0], "size": 9},
-            error_x=reach,
+            error_x=interval_bars(means, *ends, thickness=2, width=5, color=COLOURS[0]),
             showlegend=False,
             hovertemplate="%{x:+.3f}<extra></extra>",
         )

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from nas_fusion.analysis.arms import Arm, Comparison
 from nas_fusion.analysis.paired import paired_difference, subject_differences
 from nas_fusion.record import Predictions
-from nas_fusion.visualization.style import COLOURS, INK, PALE, faint, new_figure
+from nas_fusion.visualization.style import COLOURS, INK, PALE, faint, interval_bars, new_figure
 
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -110,16 +110,9 @@ def _over_subjects(infos: list[_SubjectsInfo]) -> go.Figure:
             hoverinfo="skip",
         )
     )
-    reach = {
-        "type": "data",
-        "symmetric": False,
-        "array": [round(info.high - info.mean, 5) for info in infos],
-        "arrayminus": [round(info.mean - info.low, 5) for info in infos],
-        "thickness": 2,
-        "width": 5,
-        "color": COLOURS[0],
-    }
     means = [round(info.mean, 5) for info in infos]
+    ends = [info.low for info in infos], [info.high for info in infos]
+    reach = interval_bars([info.mean for info in infos], *ends, thickness=2, width=5, color=COLOURS[0])
     marker = {"color": COLOURS[0], "size": 9}
     hover = "%{x:.3f} nats<extra></extra>"
     return figure.add_trace(

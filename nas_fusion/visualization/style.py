@@ -65,6 +65,24 @@ def faint(hexadecimal: str, opacity: float) -> str:
     return f"rgba({red}, {green}, {blue}, {opacity})"
 
 
+def interval_bars(means: Sequence[float], lows: Sequence[float], highs: Sequence[float], **look: Any) -> dict[str, Any]:
+    """Return plotly's error bars that reach from the lower to the upper end of intervals around some means.
+
+    Args:
+        means: What is drawn, as many as there are intervals.
+        lows: Lower ends.
+        highs: Upper ends.
+        look: Further properties of plotly's error bars, such as `color`.
+    """
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [round(high - mean, 5) for mean, high in zip(means, highs, strict=True)],
+        "arrayminus": [round(mean - low, 5) for mean, low in zip(means, lows, strict=True)],
+        **look,
+    }
+
+
 def new_figure(*, height: int, **layout: Any) -> go.Figure:
     """Return an empty figure in our style.
 
