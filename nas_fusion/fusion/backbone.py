@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from typing import Protocol, TypeVar, cast
 
+import torch
+
 from nas_fusion import plugins
-from nas_fusion.fusion.stream import Stream
+from nas_fusion.fusion.stream import Stream, Tap
 
 
 class Described(Protocol):
@@ -38,6 +41,8 @@ class Backbone(ABC):
 
     kinds: tuple[str, ...] = ("image",)
     """The kinds of modalities that it takes."""
+    follows: bool = False
+    """Whether a stream has one stage for each of the points that are asked for, whatever their names and their number."""
 
     @property
     @abstractmethod
@@ -59,11 +64,45 @@ class Backbone(ABC):
         Args:
             modality: Of one of `kinds`.
             classes: Number of logits.
-            points: Among `points`: the stream has a tap at each of them, in their order. It may have more.
+            points: Among `points` (any names where the backbone `follows`): the stream has a tap at each of them. It may have
+                more.
 
         Raises:
-            ValueError: If the modality's shape is none that the backbone can take.
+            ValueError: If the modality's kind or shape is none that the backbone can take, or a point is unknown.
         """
+
+    def find_taps(self, modality: Described, classes: int = 2, points: Sequence[str] | None = None) -> tuple[Tap, ...]:
+        """Return the taps of a modality's stream in the order of execution; neither memory nor random numbers are used.
+
+        Args:
+            modality: Of one of `kinds`.
+            classes: Number of logits.
+            points: As of `build`, `None` for all.
+
+        Raises:
+            ValueError: As `build`.
+        """
+        asked = self.points if points is None else tuple(points)
+        with torch.device("meta"):
+            found = self.build(modality, classes, asked).taps
+        return tuple(tap for name, tap in found.items() if name in asked)
+
+    def check(self, modality: Described, points: Sequence[str] = ()) -> None:
+        """Raise unless the modality is of a kind that it takes, and the points are its own.
+
+        Raises:
+            ValueError: If one of them is not.
+        """
+        if modality.kind not in self.kinds:
+            own, kinds = type(self).__name__, " or ".join(self.kinds)
+            raise ValueError(
+                f"`modality` must be of kind {kinds} for {own}, but {modality.name!r} is of kind {modality.kind!r}."
+            )
+        for point in () if self.follows else points:
+            if point not in self.points:
+                close = get_close_matches(point, self.points, n=1)
+                hint = f" Did you mean {close[0]!r}?" if close else ""
+                raise ValueError(f"`points` must be places in the backbone, {', '.join(self.points)}, but got {point!r}.{hint}")
 
 
 B = TypeVar("B", bound=type[Backbone])

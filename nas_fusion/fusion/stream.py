@@ -24,6 +24,28 @@ class Tap(NamedTuple):
     reduction: float
 
 
+class Passage:
+    """One forward pass through a stream, made in steps: what the features at a tap are replaced by is what goes on from there.
+
+    Whoever steps through a stream holds the passage; a passage that is dropped in the middle leaves nothing behind.
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._after: str | None = None
+
+    def advance(self, features: torch.Tensor, until: str | None) -> torch.Tensor:
+        """Return the features at the tap `until`, computed from those given.
+
+        Args:
+            features: The input at first, then the features for the tap where the passage stands, perhaps changed.
+            until: A tap behind it, or `None` for the rest: the result is the logits, and the passage is over.
+        """
+        found = self._stream.advance(features, self._after, until)
+        self._after = until
+        return found
+
+
 class Stream(nn.Module):
     """The backbone of one modality as named stages, one after the other, and a head that turns the last features into logits.
 
@@ -68,6 +90,10 @@ class Stream(nn.Module):
         for stage in self.stages.values():
             features = stage(features)
         return self._logits(features)
+
+    def begin(self) -> Passage:
+        """Return a forward pass to be made in steps."""
+        return Passage(self)
 
     def advance(self, features: torch.Tensor, after: str | None, until: str | None) -> torch.Tensor:
         """Return what the stages after `after` (`None`: from the input on) up to and with `until` make of features.
