@@ -102,17 +102,17 @@ class FusionNetwork(nn.Module):
         return dict(zip(self.modalities, self._run([inputs[name] for name in self.modalities], masks), strict=True))
 
     def _run(self, inputs: list[torch.Tensor], masks: Sequence[torch.Tensor] | None) -> list[torch.Tensor]:
-        streams = [stream for stream in self.streams.values() if isinstance(stream, Stream)]
-        features, after = _shown(inputs, masks), list[str | None]([None] * len(streams))
+        passes = [stream.begin() for stream in self.streams.values() if isinstance(stream, Stream)]
+        features, standing = _shown(inputs, masks), list[str | None]([None] * len(passes))
         for taps, module in zip(self.joins.values(), self.fusion.values(), strict=True):
             members = [self.modalities.index(name) for name in taps]
             for i, tap in zip(members, taps.values(), strict=True):
-                if tap != after[i]:
-                    features[i], after[i] = streams[i].advance(features[i], after[i], tap), tap
+                if tap != standing[i]:
+                    features[i], standing[i] = passes[i].advance(features[i], tap), tap
             met = _shown([features[i] for i in members], None if masks is None else [masks[i] for i in members])
             for i, fused in zip(members, _fused(module, met), strict=True):
                 features[i] = fused
-        return [stream.advance(x, last, None) for stream, x, last in zip(streams, features, after, strict=True)]
+        return [each.advance(x, None) for each, x in zip(passes, features, strict=True)]
 
     def _checked(self, inputs: Mapping[str, torch.Tensor], present: torch.Tensor | None) -> tuple[torch.Tensor, ...] | None:
         """Return the mask `(batch,)` of each modality, `None` where all are known to be complete."""
@@ -144,9 +144,9 @@ def _check_module(module: FusionModule, point: str, members: Sequence[tuple[Stre
 
 
 def _fused(module: nn.Module, features: list[torch.Tensor]) -> list[torch.Tensor]:
-    """Return what a module makes of features, each lifted to as many axes as the one that has most."""
-    axes = max(x.ndim for x in features)
-    lifted = [x.reshape(*x.shape, *[1] * (axes - x.ndim)) for x in features]
+    """Return what a module makes of features, each lifted to as many axes as the module takes."""
+    assert isinstance(module, FusionModule), "Should not reach."
+    lifted = [x.reshape(*x.shape, *[1] * (module.spatial_dims + 2 - x.ndim)) for x in features]
     return [fused.reshape(x.shape) for fused, x in zip(module(lifted), features, strict=True)]
 
 
