@@ -77,7 +77,9 @@ def perform(job: Job, laboratory: Laboratory, storage: BaseStorage, listener: Li
     """
     if isinstance(job, StudyJob):
         study, spec = load_study(storage, job.study)
-        search(study, spec.replace(trials=job.trials or spec.trials), laboratory, listener, worker=worker)
+        own = laboratory.within(spec.module)
+        get_ready(job, own)
+        search(study, spec.replace(trials=job.trials or spec.trials), own, listener, worker=worker)
         return
     if isinstance(job, FoldJob):
         from nas_fusion.study.cross_scores import score_fold  # not at the top: it brings torch

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from nas_fusion.analysis.naming import points
 from nas_fusion.samplers import load_sampler
 from nas_fusion.study.ranking import check_rankable
+from nas_fusion.study.restricted import RestrictedSpace
 from nas_fusion.study.shortening import pruner_of
-from nas_fusion.study.spec import StudySpec
+from nas_fusion.study.spec import JOINT, StudySpec
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -27,13 +28,34 @@ class Laboratory:
     """What a process works with.
 
     Args:
-        spec: The specification of its studies; they may differ in the sampler only.
+        spec: The specification of its studies; they may differ in the sampler, and in the module (see `within`).
         space: The search space.
         cohort: The cohort with its test subjects, which the worker never sees.
     """
 
     def __init__(self, spec: StudySpec, space: SearchSpace, cohort: Cohort) -> None:
         self.spec, self.space, self.cohort = spec, space, cohort
+        self._last: Laboratory | None = None
+
+    def within(self, module: str) -> Laboratory:
+        """Return the laboratory of a study of a comparison of modules, see `StudySpec.module`: with the same store.
+
+        Only the last one is kept: each has a worker of its own, with the cohort on its device.
+
+        Args:
+            module: The choice that the study keeps to; empty or `joint` for all.
+
+        Raises:
+            ValueError: If a parameter does not offer it, or this laboratory is that of another.
+        """
+        if module == self.spec.module or {module, self.spec.module} <= {"", JOINT}:
+            return self
+        if self._last is None or self._last.spec.module != module:
+            if self.spec.module not in ("", JOINT):
+                raise ValueError(f"`module` must be {self.spec.module!r} in its own laboratory, but got {module!r}.")
+            self._last = Laboratory(self.spec.replace(module=module), RestrictedSpace(self.space, module), self.cohort)
+            self._last.__dict__["store"] = self.store
+        return self._last
 
     @cached_property
     def store(self) -> Store:
@@ -109,7 +131,8 @@ def prepare(spec: StudySpec) -> Laboratory:
                 f"`data` must be what the study was made with, but the {name} of {spec.source} "
                 f"is now {found[:12]}, not {made_with[:12]}."
             )
-    return Laboratory(spec, load_space(spec.space, **spec.space_options), cohort)
+    space = load_space(spec.space, **spec.space_options)
+    return Laboratory(spec, RestrictedSpace(space, spec.module) if spec.module not in ("", JOINT) else space, cohort)
 
 
 def split_digest(splits: Splits | None) -> str:

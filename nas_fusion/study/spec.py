@@ -16,6 +16,9 @@ from nas_fusion.differences import differences
 from nas_fusion.pruners import least_folds
 from nas_fusion.space import check_inherit
 
+JOINT = "joint"
+"""`StudySpec.module` of a study that chooses among all modules of a comparison of modules."""
+
 # What may change between two runs of one study: none of it changes a number.
 _FREE = ("source", "device", "artifacts", "command", "trials")
 
@@ -43,6 +46,7 @@ class StudySpec:
         fingerprint: Of the cohort.
         split: Digest of the cohort's splits.
         command: The command line that made the study.
+        module: Of a comparison of modules: the one choice that the study keeps to, `joint` for all of them; else empty.
     """
 
     space: str
@@ -63,6 +67,7 @@ class StudySpec:
     device: str = "auto"
     artifacts: str = ""
     command: str = ""
+    module: str = ""
 
     def __post_init__(self) -> None:
         check_inherit(self.inherit)
@@ -145,7 +150,10 @@ def load_study(storage: BaseStorage, name: str) -> tuple[optuna.Study, StudySpec
 
 
 def arms_of(storage: BaseStorage, name: str | None) -> tuple[str, tuple[str, ...]]:
-    """Return a name and the studies that it means: one study, or the arms `<name>-<sampler>` of a comparison.
+    """Return a name and the studies that it means: one study, or the arms of a comparison.
+
+    The arms of a comparison of samplers are `<name>-<sampler>`, those of one of modules `<name>-<module>-<sampler>`, of which
+    those of a single module are a comparison of samplers themselves.
 
     Args:
         storage: Where the studies are.
@@ -155,7 +163,8 @@ def arms_of(storage: BaseStorage, name: str | None) -> tuple[str, tuple[str, ...
         ValueError: If there is none of that name, or there are several to choose from.
     """
     own = own_studies(storage)
-    comparisons = {study: study.removesuffix(f"-{load_study(storage, study)[1].sampler}") for study in own}
+    specs = {study: load_study(storage, study)[1] for study in own}
+    comparisons = {study: _comparison_of(study, spec) for study, spec in specs.items()}
     if name is None:
         if len(own) == 1:
             return own[0], (own[0],)
@@ -164,10 +173,17 @@ def arms_of(storage: BaseStorage, name: str | None) -> tuple[str, tuple[str, ...
             raise ValueError(f"`--study` must name {choice}.")
         name = comparisons[own[0]]
     arms = tuple(study for study in own if comparisons[study] == name != study)
+    arms = arms or tuple(study for study, spec in specs.items() if study.removesuffix(f"-{spec.sampler}") == name != study)
     if name not in own and arms:
         return name, arms
     load_study(storage, name)
     return name, (name,)
+
+
+def _comparison_of(study: str, spec: StudySpec) -> str:
+    """Return the name of the comparison that a study is an arm of, if it is one."""
+    name = study.removesuffix(f"-{spec.sampler}")
+    return name.removesuffix(f"-{spec.module}") if spec.module else name
 
 
 def own_studies(storage: BaseStorage) -> list[str]:
