@@ -1,0 +1,18 @@
+"""Whether the distributions that real data come from are installed; where they are not, their tests are skipped with the reason."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+import pytest
+
+from nas_fusion.cohorts.packaged import Package
+
+
+def needs(package: Package) -> pytest.MarkDecorator:
+    """Return the mark of tests that read a distribution's data."""
+    try:
+        missing = version(package.name) != package.release
+    except PackageNotFoundError:
+        missing = True
+    return pytest.mark.skipif(missing, reason=f"{package.name} {package.release} is not installed: {package.install}")
