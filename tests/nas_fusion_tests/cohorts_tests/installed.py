@@ -1,4 +1,4 @@
-"""Whether the distributions that real data come from are installed; where they are not, their tests are skipped with the reason."""
+"""Marks of tests that read the data of a distribution: skipped with the reason where it is not installed."""
 
 from __future__ import annotations
 
