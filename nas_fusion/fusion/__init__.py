@@ -7,24 +7,30 @@ register it with `register_module` (or name it in the entry-point group `nas_fus
 
 from nas_fusion.fusion.backbone import Backbone, build_backbone, register_backbone
 from nas_fusion.fusion.concat_conv import ConcatConv
+from nas_fusion.fusion.film import FiLM
 from nas_fusion.fusion.gated import Gate, GatedFusion, GatedNetwork
+from nas_fusion.fusion.low_rank_bilinear import LowRankBilinear
 from nas_fusion.fusion.meeting import Meeting
 from nas_fusion.fusion.mmtm import MMTM, MMTMAsPublished
 from nas_fusion.fusion.module import FusionModule, build_module, register_module
 from nas_fusion.fusion.network import FusionNetwork
+from nas_fusion.fusion.se_gate import SEGate
 from nas_fusion.fusion.stream import Stream, Tap
 
 __all__ = [
     "MMTM",
     "Backbone",
     "ConcatConv",
+    "FiLM",
     "FusionModule",
     "FusionNetwork",
     "Gate",
     "GatedFusion",
     "GatedNetwork",
+    "LowRankBilinear",
     "MMTMAsPublished",
     "Meeting",
+    "SEGate",
     "Stream",
     "Tap",
     "build_backbone",

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from nas_fusion.fusion.module import FusionModule
-
-_POINTWISE: tuple[Callable[..., nn.Module], ...] = (
-    nn.Linear,
-    lambda inputs, outputs: nn.Conv1d(inputs, outputs, kernel_size=1),
-    lambda inputs, outputs: nn.Conv2d(inputs, outputs, kernel_size=1),
-    lambda inputs, outputs: nn.Conv3d(inputs, outputs, kernel_size=1),
-)
-_POOL: tuple[Callable[..., torch.Tensor] | None, ...] = (
-    None,
-    functional.adaptive_avg_pool1d,
-    functional.adaptive_avg_pool2d,
-    functional.adaptive_avg_pool3d,
-)
+from nas_fusion.fusion.spatial import pointwise, resampled
 
 
 class ConcatConv(FusionModule):
@@ -42,8 +29,9 @@ class ConcatConv(FusionModule):
 
     def __init__(self, channels: Sequence[int], *, spatial_dims: int = 3) -> None:
         super().__init__(channels, spatial_dims=spatial_dims)
-        pointwise = _POINTWISE[spatial_dims]
-        self.convolutions = nn.ModuleList(pointwise(sum(self.channels), width) for width in self.channels)
+        self.convolutions = nn.ModuleList(
+            pointwise(sum(self.channels), width, spatial_dims=spatial_dims) for width in self.channels
+        )
         for parameter in self.convolutions.parameters():
             nn.init.zeros_(parameter)
 
@@ -54,13 +42,8 @@ class ConcatConv(FusionModule):
         for feature in features:
             size = feature.shape[2:]
             if size not in joined:
-                joined[size] = torch.cat([_resampled(other, size) for other in features], dim=1)
+                joined[size] = torch.cat([resampled(other, size) for other in features], dim=1)
         return [
             feature + convolve(joined[feature.shape[2:]]).to(feature.dtype)
             for feature, convolve in zip(features, self.convolutions, strict=True)
         ]
-
-
-def _resampled(feature: torch.Tensor, size: torch.Size) -> torch.Tensor:
-    pool = _POOL[len(size)]
-    return feature if pool is None or feature.shape[2:] == size else pool(feature, size)

@@ -10,14 +10,14 @@ import torch
 from torch import nn
 
 from nas_fusion import plugins
-from nas_fusion.fusion import FusionModule, build_module
+from nas_fusion.fusion import FusionModule, SEGate, build_module
 from nas_fusion.testing import FreshIdentityTestCase, FusionModuleTestCase
 
-NOT_THE_IDENTITY = ("mmtm_as_published",)
+BY_THEMSELVES = ("mmtm_as_published", "se_gate", "channel_exchange")  # each has a class of its own below
 ModuleFactory = Callable[..., FusionModule]
 
 
-@pytest.mark.parametrize("name", [name for name in plugins.names("modules") if name not in NOT_THE_IDENTITY])
+@pytest.mark.parametrize("name", [name for name in plugins.names("modules") if name not in BY_THEMSELVES])
 class TestRegisteredModules(FusionModuleTestCase, FreshIdentityTestCase):
     @pytest.fixture
     def module(self, name: str) -> ModuleFactory:
@@ -47,6 +47,14 @@ class TestAsPublished(FusionModuleTestCase):
     @pytest.fixture
     def module(self) -> ModuleFactory:
         return partial(build_module, "mmtm_as_published")
+
+
+class TestSEGate(FusionModuleTestCase, FreshIdentityTestCase):
+    crosses_streams = False
+
+    @pytest.fixture
+    def module(self) -> ModuleFactory:
+        return SEGate
 
 
 class Deaf(FusionModule):
