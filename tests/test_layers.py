@@ -11,9 +11,14 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LIGHT = ("plugins", "process", "turns", "configuration", "words", "space", "record", "differences", "history", "resampling")
+LIGHT += ("spelling", "distributions", "local_code", "ingredients")
 LIGHT += ("samplers", "pruners", "analysis", "visualization")
 BELOW = {
-    "plugins": set[str](),
+    "spelling": set[str](),
+    "distributions": set[str](),
+    "local_code": set[str](),
+    "plugins": {"spelling", "distributions", "local_code"},
+    "ingredients": {"plugins", "distributions", "local_code"},
     "configuration": set[str](),
     "words": set[str](),
     "space": {"plugins", "configuration", "words"},
@@ -29,8 +34,8 @@ BELOW = {
     "visualization": {"words", "space", "record", "history", "analysis"},
     "fusion": {"plugins"},
     "routing": {"plugins"},
-    "cohorts": {"plugins"},
-    "evaluation": {"plugins", "space", "record", "history", "turns", "cohorts"},
+    "cohorts": {"plugins", "spelling"},
+    "evaluation": {"plugins", "ingredients", "space", "record", "history", "turns", "cohorts"},
     "testing": {"plugins", "space", "record", "fusion", "routing", "cohorts", "evaluation"},
 }
 MONAI_ROOMS = ("search_spaces", "nas_fusion.cohorts", "nas_fusion.export")

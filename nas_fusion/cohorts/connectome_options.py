@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from nas_fusion.cohorts.connectome_estimates import ESTIMATES
 from nas_fusion.cohorts.options import ModalityOption, SourceOptions
+from nas_fusion.spelling import did_you_mean
 
 ORIENTATIONS = ("TxN", "NxT")
 ACCEPTABLE = (
@@ -87,8 +87,7 @@ class ConnectomeOptions:
         for key in options:
             if key not in own and key not in SHARED:
                 known = [*SHARED, *own]
-                close = difflib.get_close_matches(key, known, n=1)
-                hint = f" Did you mean {close[0]!r}?" if close else ""
+                hint = did_you_mean(key, known)
                 raise ValueError(
                     f"`{key}` must be an option of a cohort of connectomes ({', '.join(known)}), but is none.{hint}"
                 )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nas_fusion.cohorts.drawing import SplitPlan
+from nas_fusion.spelling import did_you_mean
 
 MISSING = ("error", "drop", "keep")
 
@@ -112,8 +112,7 @@ class SourceOptions:
         known = [field.name for field in dataclasses.fields(cls)]
         for key in options:
             if key not in known:
-                close = difflib.get_close_matches(key, known, n=1)
-                hint = f" Did you mean {close[0]!r}?" if close else ""
+                hint = did_you_mean(key, known)
                 raise ValueError(f"`{key}` must be an option of a cohort from files ({', '.join(known)}), but is none.{hint}")
         given = {key: value for key, value in options.items() if value is not None}
         given |= {key: _names(key, given[key]) for key in ("modalities", "classes", "session", "acq", "run") if key in given}

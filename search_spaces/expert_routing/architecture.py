@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from nas_fusion.spelling import did_you_mean
 from search_spaces.expert_routing.graphs import FORMS, GraphRule, Graphs
 from search_spaces.expert_routing.measures import MEASURES
 from search_spaces.expert_routing.transforms import FC_TRANSFORMS, SC_TRANSFORMS
@@ -136,9 +136,7 @@ class Mixture:
 
 def _check_choice(name: str, value: object, known: Sequence[str]) -> None:
     if value not in known:
-        close = get_close_matches(str(value), known, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise ValueError(f"`{name}` must be one of {', '.join(known)}, but got {value!r}.{hint}")
+        raise ValueError(f"`{name}` must be one of {', '.join(known)}, but got {value!r}.{did_you_mean(value, known)}")
 
 
 def _check_count(name: str, value: object) -> None:

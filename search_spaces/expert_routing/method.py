@@ -5,9 +5,9 @@ from __future__ import annotations
 import inspect
 import math
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from nas_fusion import plugins
+from nas_fusion.spelling import did_you_mean
 
 _WORDS = {
     "granularity": ("node", "subject"),
@@ -67,8 +67,7 @@ class Method:
         for name, known in {**_WORDS, "gating": plugins.names("routers")}.items():
             value = getattr(self, name)
             if value not in known:
-                close = get_close_matches(str(value), known, n=1)
-                hint = f" Did you mean {close[0]!r}?" if close else ""
+                hint = did_you_mean(value, known)
                 raise ValueError(f"`{name}` must be one of {', '.join(known)}, but got {value!r}.{hint}")
         if self.gating == "dense":
             raise ValueError("`gating` must select some experts, but got 'dense': choose mixtures such as e3dense instead.")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from nas_fusion import TrainingPlan
+from nas_fusion.spelling import did_you_mean
 from search_spaces.expert_routing.architecture import ModelOptions
 from search_spaces.expert_routing.method import Method
 from search_spaces.expert_routing.scopes import OFF, ON
@@ -48,8 +48,7 @@ def sort_options(options: Mapping[str, Any]) -> SortedOptions:
     staged = [f"stage{stage}_{name}" for stage in STAGES for name in _PLAN]
     for option in options:
         if option not in (*_MODEL, *_METHOD, *_PLAN, *staged):
-            close = get_close_matches(option, (*_MODEL, *_METHOD, *_PLAN, *staged), n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
+            hint = did_you_mean(option, (*_MODEL, *_METHOD, *_PLAN, *staged))
             known = f"{', '.join((*_MODEL, *_METHOD, *_PLAN))} (of training, for one stage as stage1_epochs)"
             raise ValueError(f"`options` must be among {known}, but got {option!r}.{hint}")
     every = {name: options[name] for name in _PLAN if name in options}

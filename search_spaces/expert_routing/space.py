@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields, replace
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from nas_fusion import Configuration, SearchSpace, Stage
+from nas_fusion.spelling import did_you_mean
 from search_spaces.expert_routing.ablations import ablations
 from search_spaces.expert_routing.network import ConnectomeNetwork, Mixture, check_modalities
 from search_spaces.expert_routing.options import as_text, changed, chosen, sort_options
@@ -197,9 +197,7 @@ def _as_choices(design: Design) -> dict[str, str]:
 
 def _check_word(argument: str, word: str, known: Sequence[str]) -> None:
     if word not in known:
-        close = get_close_matches(str(word), known, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise ValueError(f"`{argument}` must be one of {', '.join(known)}, but got {word!r}.{hint}")
+        raise ValueError(f"`{argument}` must be one of {', '.join(known)}, but got {word!r}.{did_you_mean(word, known)}")
 
 
 def _names(argument: str, names: Sequence[str] | str) -> tuple[str, ...]:
