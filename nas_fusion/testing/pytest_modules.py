@@ -96,7 +96,7 @@ class FusionModuleTestCase(_Common):
 
     @every_shape
     def test_missing_modalities_give_finite_numbers(self, module: ModuleFactory, streams: int, spatial_dims: int) -> None:
-        """An absent modality's features are zeros: each in turn, all but one, and all (where modules join only some streams)."""
+        """An absent modality's features are zeros: each in turn, all but one, and all (those that meet may be absent)."""
         channels = self.channels(streams)
         absent = [{i} for i in range(streams)] + [set(range(streams)) - {i} for i in range(streams)] + [set(range(streams))]
         for fusion in (self.perturbed(module, channels, spatial_dims), module(channels, spatial_dims=spatial_dims)):
@@ -135,7 +135,7 @@ class FusionModuleTestCase(_Common):
                 continue
             assert penalty.shape == () and bool(penalty.isfinite()), "a penalty must be a finite scalar"
             assert penalty.requires_grad, "a penalty must have a gradient"
-            penalty.backward()
+            torch.autograd.backward([penalty])
             gradients = [parameter.grad for parameter in fusion.parameters() if parameter.grad is not None]
             assert gradients and all(bool(gradient.isfinite().all()) for gradient in gradients)
 
@@ -156,7 +156,7 @@ class FusionModuleTestCase(_Common):
             self.perturbed(module, self.channels(3), spatial_dims).eval(),
             _features(self.channels(3), spatial_dims),
         )
-        copy = module(self.channels(3), spatial_dims=spatial_dims).eval()
+        copy = module(channels, spatial_dims=spatial_dims).eval()
         copy.load_state_dict(fusion.state_dict())
         assert all(torch.equal(a, b) for a, b in zip(fusion(features), copy(features), strict=True))
 

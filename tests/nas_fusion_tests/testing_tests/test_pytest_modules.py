@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from nas_fusion import plugins
-from nas_fusion.fusion import FusionModule, SEGate, build_module
+from nas_fusion.fusion import ChannelExchange, FusionModule, SEGate, build_module
 from nas_fusion.testing import FreshIdentityTestCase, FusionModuleTestCase
 
 BY_THEMSELVES = ("mmtm_as_published", "se_gate", "channel_exchange")  # each has a class of its own below
@@ -55,6 +55,20 @@ class TestSEGate(FusionModuleTestCase, FreshIdentityTestCase):
     @pytest.fixture
     def module(self) -> ModuleFactory:
         return SEGate
+
+
+class TestChannelExchange(FusionModuleTestCase, FreshIdentityTestCase):
+    equal_channels = True
+
+    @pytest.fixture
+    def module(self) -> ModuleFactory:
+        return ChannelExchange
+
+    def perturb(self, fusion: FusionModule) -> None:
+        """Close the first channel of each stream's own part."""
+        scales = fusion.get_parameter("scales")
+        for i in range(len(scales)):
+            scales[i, -(-i * scales.shape[1] // len(scales))] = 0
 
 
 class Deaf(FusionModule):
