@@ -74,7 +74,7 @@ class ChannelExchange(FusionModule):
         return self.sparsity * (self.scales.abs() * self.get_buffer("parts")).sum()
 
     def forward(self, features: list[torch.Tensor]) -> list[torch.Tensor]:
-        """Return each stream's features `(batch, channels[i], *spatial_i)`, scaled, some of their channels those of the others."""
+        """Return each stream's features `(batch, channels[i], *spatial_i)`, scaled, some channels those of others."""
         self.check(features)
         shape = (1, -1, *[1] * self.spatial_dims)
         scaled = [x * scale.to(x.dtype).reshape(shape) for x, scale in zip(features, self.scales, strict=True)]

@@ -29,7 +29,7 @@ class ChannelSpatial(FusionModule):
     where :math:`f_i` are two layers, the first one (with ReLU) the same for all streams. The last layer and the convolutions
     start at zero, both gates at 1: a new module is the identity. Vectors have one place, whose gate scales the whole vector.
 
-    An absent modality (zeros) has means and maxima of zero: others are gated by what the rest and the biases say; it stays zero.
+    An absent modality (zeros) has means and maxima of zero: the others are gated by what the rest and the biases say.
 
     Reference: Woo et al., CBAM: Convolutional Block Attention Module, ECCV 2018, `arXiv 1807.06521
     <https://arxiv.org/abs/1807.06521>`_, section 3 (channel attention, eq. 2; spatial attention with a kernel of 7, eq. 3;

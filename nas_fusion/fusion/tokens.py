@@ -12,7 +12,7 @@ from nas_fusion.fusion.spatial import interpolated, resampled
 
 
 def attention_width(channels: Sequence[int], *, ratio: float, heads: int) -> int:
-    """Return the features of a token: the streams' mean number of channels over `ratio`, rounded up to a multiple of `heads`."""
+    """Return the features of a token: the streams' mean channels over `ratio`, rounded up to a multiple of `heads`."""
     return heads * max(1, math.ceil(sum(channels) / len(channels) / ratio / heads))
 
 

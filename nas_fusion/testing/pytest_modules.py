@@ -152,10 +152,8 @@ class FusionModuleTestCase(_Common):
 
     @every_rank
     def test_state_dict_round_trip(self, module: ModuleFactory, spatial_dims: int) -> None:
-        fusion, features = (
-            self.perturbed(module, self.channels(3), spatial_dims).eval(),
-            _features(self.channels(3), spatial_dims),
-        )
+        channels = self.channels(3)
+        fusion, features = self.perturbed(module, channels, spatial_dims).eval(), _features(channels, spatial_dims)
         copy = module(channels, spatial_dims=spatial_dims).eval()
         copy.load_state_dict(fusion.state_dict())
         assert all(torch.equal(a, b) for a, b in zip(fusion(features), copy(features), strict=True))
