@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -26,6 +28,11 @@ def cache_folder(option: str | None = None) -> Path | None:
     if chosen is not None:
         return None if chosen.lower() == "none" else Path(chosen).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nas-fusion"
+
+
+def digest_of(facts: Mapping[str, Any]) -> str:
+    """Return the digest of JSON-compatible facts that tensors or a cohort depend on: 32 hexadecimal digits."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def cached(key: str, make: Callable[[], Tensors], folder: Path | None) -> Tensors:

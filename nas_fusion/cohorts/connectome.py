@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -12,7 +11,7 @@ from typing import Any
 
 import torch
 
-from nas_fusion.cohorts.cache import cache_folder, cached
+from nas_fusion.cohorts.cache import cache_folder, cached, digest_of
 from nas_fusion.cohorts.cohort import Cohort
 from nas_fusion.cohorts.connectome_decoding import VERSION, decode_all
 from nas_fusion.cohorts.connectome_estimates import check_available
@@ -67,7 +66,7 @@ def load(path: Path, options: ConnectomeOptions, progress: Progress | None = Non
             raise CohortError(str(path), found)
         return made
 
-    decoded = cached(_sum(recipe), make, cache_folder(options.shared.cache))
+    decoded = cached(digest_of(recipe), make, cache_folder(options.shared.cache))
     return _cohort(source, options, decoded, splits=splits, recipe=recipe, path=path)
 
 
@@ -148,7 +147,7 @@ def _cohort(
         kinds={name: "covariance" if way == "tangent" else "matrix" for name, way in ways.items()},
         labels=torch.tensor([classes.index(label) for label in table["label"]]),
         classes=classes,
-        fingerprint=_sum({**recipe, "names": list(ways), "who": who}),
+        fingerprint=digest_of({**recipe, "names": list(ways), "who": who}),
         present=torch.ones(len(subjects), len(ways), dtype=torch.bool),
         groups=groups,
         splits=splits,
@@ -179,7 +178,3 @@ def _said(named: Named) -> dict[str, str] | str:
     """Return values by modality as they are given to `load_cohort`."""
     by_modality = dict(named)
     return by_modality[""] if set(by_modality) == {""} else by_modality
-
-
-def _sum(facts: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from nas_fusion.cohorts.bids import read_bids
-from nas_fusion.cohorts.cache import cache_folder, cached
+from nas_fusion.cohorts.cache import cache_folder, cached, digest_of
 from nas_fusion.cohorts.cohort import Cohort
 from nas_fusion.cohorts.datalist import read_datalist
 from nas_fusion.cohorts.decoding import STEPS, VERSION, Progress, check_scan, common_grid, decode_all, scans
@@ -142,7 +142,7 @@ def _images(
     def make() -> dict[str, torch.Tensor]:
         return decode_all(manifest, headers, options, progress)
 
-    return cached(_sum(recipe), make, cache_folder(options.cache))
+    return cached(digest_of(recipe), make, cache_folder(options.cache))
 
 
 def _cohort(
@@ -167,7 +167,7 @@ def _cohort(
         kinds={name: manifest.kinds[name] for name in names},
         labels=torch.tensor([classes.index(label) for label in table["label"]]),
         classes=classes,
-        fingerprint=_sum({**recipe, "tables": tables, "names": names, "who": who}),
+        fingerprint=digest_of({**recipe, "tables": tables, "names": names, "who": who}),
         present=torch.stack([present[name] for name in names], dim=1),
         groups=groups,
         splits=splits,
@@ -186,7 +186,3 @@ def _provenance(manifest: Manifest, options: SourceOptions, recipe: Mapping[str,
         "features": features if manifest.vectors else None,
         "classes": dict(Counter(str(label) for label in manifest.table["label"])),
     }
-
-
-def _sum(facts: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from optuna.storages import InMemoryStorage
+
 from nas_fusion.analysis.cross_validation import CrossValidation, FoldScore
 from nas_fusion.study.cross_arms import CrossArm, Wanted, arms_of, distinct
 from nas_fusion.study.cross_folds import CrossPlan, outer_folds
@@ -13,7 +15,7 @@ from nas_fusion.study.jobs import FoldJob
 from nas_fusion.study.laboratory import Laboratory, split_digest
 from nas_fusion.study.progress import EvaluationFailed, Event, FoldScored, Listener, PhaseStarted, WorkFailed, silent
 from nas_fusion.study.spec import StudySpec
-from nas_fusion.study.workers import Crew, Processes, Solo, devices_of_workers
+from nas_fusion.study.workers import Processes, Solo, devices_of_workers
 
 if TYPE_CHECKING:
     from nas_fusion.cohorts import Cohort
@@ -118,10 +120,10 @@ def run_cross_validation(
     collected = _Collected(listener)
     collected(PhaseStarted(f"{plan.repeats} × {plan.folds} folds", len(jobs) * len(arms)))
     if len(devices) == 1:
-        _work(Solo(laboratory, _no_studies(), collected), jobs)
+        Solo(laboratory, InMemoryStorage(), collected).run(jobs)
     else:
         with Processes(laboratory.spec, "", devices, collected) as crew:
-            _work(crew, jobs)
+            crew.run(jobs)
     if not collected.scores:
         raise WorkFailed(f"No arm could be trained in any fold; the last: {collected.failures[-1]}")
     order = {arm.name: position for position, arm in enumerate(arms)}
@@ -155,16 +157,6 @@ def against_of(arms: Sequence[CrossArm], against: str | None) -> str:
     if wanted not in names:
         raise ValueError(f"`against` must be one of the arms {', '.join(names)}, but got {against!r}.")
     return wanted
-
-
-def _work(crew: Crew, jobs: Sequence[FoldJob]) -> None:
-    crew.run(jobs)
-
-
-def _no_studies() -> Any:
-    from optuna.storages import InMemoryStorage
-
-    return InMemoryStorage()
 
 
 class _Collected:
