@@ -126,6 +126,12 @@ class Cohort:
         described = (Modality(name, self.kinds[name], tuple(values.shape[1:])) for name, values in self.modalities.items())
         return Inputs(tuple(described), self.classes)
 
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """Names of the modalities that some subject lacks; empty where everybody has everything."""
+        complete = self.present.all(0).tolist()
+        return tuple(name for name, whole in zip(self.modalities, complete, strict=True) if not whole)
+
     def positions(self, subjects: Sequence[str]) -> torch.Tensor:
         """Return the positions `(n,)` of subject ids.
 

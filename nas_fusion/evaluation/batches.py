@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import torch
+from torch.nn import functional
 
 from nas_fusion.cohorts import Batch, Cohort, Inputs
 from nas_fusion.evaluation.device import Placement
+from nas_fusion.evaluation.stage import TrainingPlan
 
 _AT_A_TIME = 256  # subjects of which something is computed at a time
 
@@ -66,6 +68,39 @@ def with_derived(cohort: Cohort, compute: Callable[..., Mapping[str, torch.Tenso
             for name, values in compute(placement.move(cohort.batch(rows)).inputs).items():
                 made.setdefault(name, []).append(values.to(cohort.labels.device))
     return replace(cohort, derived={name: torch.cat(values) for name, values in made.items()})
+
+
+def training_batch(cohort: Cohort, index: torch.Tensor, plan: TrainingPlan, generator: torch.Generator) -> Batch:
+    """Return subjects as a batch to train on, with the random changes that a plan asks for.
+
+    Args:
+        cohort: Where the subjects are.
+        index: Their positions `(batch,)`, on the CPU.
+        plan: For its flips and modality dropout.
+        generator: Source of chance, on the CPU; nothing is drawn from it for what the plan does not ask for.
+    """
+    batch = flipped_batch(cohort, index, plan.flips, generator)
+    return with_dropout(batch, plan.modality_dropout, generator) if plan.modality_dropout else batch
+
+
+def with_dropout(batch: Batch, probability: float, generator: torch.Generator) -> Batch:
+    """Return a batch in which each modality that a subject has counts as absent with a probability, independently.
+
+    Of the modalities of a subject that would lose all of them one is kept, each equally likely. The inputs stay as they are:
+    models do not look at what is absent. Modality dropout: Neverova et al., ModDrop, `arXiv 1501.00102
+    <https://arxiv.org/abs/1501.00102>`_, section 3.3.
+
+    Args:
+        batch: On any device.
+        probability: In [0, 1).
+        generator: Source of chance, on the CPU; the same number of draws whatever comes out.
+    """
+    shape, device = tuple(batch.present.shape), batch.present.device
+    dropped = torch.rand(shape, generator=generator) < probability
+    ranks = torch.rand(shape, generator=generator).to(device)
+    kept = batch.present & ~dropped.to(device)
+    last = functional.one_hot(ranks.masked_fill(~batch.present, -1).argmax(1), shape[1]).bool()
+    return replace(batch, present=kept | (last & ~kept.any(1, keepdim=True)))
 
 
 def flipped_batch(cohort: Cohort, index: torch.Tensor, flips: Sequence[int], generator: torch.Generator) -> Batch:

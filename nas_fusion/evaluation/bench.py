@@ -18,11 +18,12 @@ from torch import nn
 
 from nas_fusion import history
 from nas_fusion.cohorts import Cohort
+from nas_fusion.evaluation.averaging import among, averaged, mean_of_speakers, spoken
 from nas_fusion.evaluation.bookkeeping import ensemble_cost, evaluation_of, lineage_cost, predictions_of, training_cost
 from nas_fusion.evaluation.cost import versions
 from nas_fusion.evaluation.device import Placement
 from nas_fusion.evaluation.estimate import StepEstimate, measure_step
-from nas_fusion.evaluation.folds import FoldResult, FoldTrainer, Turn, check_folds, no_turn
+from nas_fusion.evaluation.folds import FoldResult, FoldTrainer, Turn, check_folds, having, no_turn
 from nas_fusion.evaluation.keys import FORMAT, digest_of_folds
 from nas_fusion.evaluation.prediction import predict_logits, probabilities_of
 from nas_fusion.evaluation.ranking import Ranker
@@ -81,8 +82,9 @@ class Bench:
             "precision": self._placement.precision,
         }
         self._plan = dict(plan or {})
+        inputs, lacking = self.cohort.inputs, self.cohort.lacking
         self._book = RecipeBook(
-            space, self.cohort.inputs, inherit=self.inherit, overrides=self._plan, facts=self._facts, seeds=seeds
+            space, inputs, inherit=self.inherit, overrides=self._plan, facts=self._facts, seeds=seeds, lacking=lacking
         )
         self._trainer = FoldTrainer(self._book, self.cohort, self.store, self._placement)
         self._lock = threading.RLock()
@@ -241,7 +243,7 @@ class Bench:
             return Evaluation(
                 recipe.key, math.nan, tuple(losses), {}, cost, recipe.configuration, recipe.reference, recipe.lineage
             )
-        predictions = predictions_of(self.cohort, self._trainer.folds, results, seeds=self.seeds)
+        predictions = predictions_of(self.cohort, self._trainer.as_seen_by(recipe.stages[-1]), results, seeds=self.seeds)
         of_fold = np.reshape(losses, (-1, self.seeds)).mean(axis=1).tolist()
         evaluation = evaluation_of(recipe, predictions, of_fold, cost, self._placement)
         evaluation = replace(
@@ -262,9 +264,7 @@ class Bench:
         parts = [self._evaluate(member, watch) for member in recipe.members]
         if not all(math.isfinite(part.value) for part in parts):
             return Evaluation(recipe.key, math.nan, (), {}, {}, reference=recipe.reference)
-        said = [self.store.predictions(part.key) for part in parts]
-        mean = np.mean([predictions.probabilities for predictions in said], axis=0)
-        predictions = replace(said[0], probabilities=mean)
+        predictions = averaged([self.store.predictions(part.key) for part in parts])
         cost = ensemble_cost(parts)
         cost |= lineage_cost(recipe, (), self.store)
         cost["seconds"] = time.perf_counter() - begin if any(part.trained for part in parts) else 0.0
@@ -282,7 +282,8 @@ class Bench:
             cohort: With the same modalities and classes as the worker's.
 
         Returns:
-            One row a subject, all with fold 0.
+            One row a subject, all with fold 0. Subjects who lack what every one of the models needs are left out, and of the
+            others those models are averaged that say something.
 
         Raises:
             ValueError: If a key is not in the store or not of this worker's space and settings, or the cohort does not fit.
@@ -294,9 +295,8 @@ class Bench:
         recipes = [self._recipe_of(key) for key in keys]
         with self._lock, self._placement.repeatable(0):
             resident = self._placement.resident(cohort)
-            probabilities = torch.stack([self._probabilities(recipe, resident) for recipe in recipes]).mean(dim=0)
-        fold = np.zeros(len(cohort), np.int64)
-        return Predictions(cohort.subjects, fold, cohort.labels.cpu().numpy(), probabilities.numpy())
+            probabilities = mean_of_speakers([self._probabilities(recipe, resident) for recipe in recipes])
+        return spoken(cohort, probabilities)
 
     def model(self, key: str, fold: int = 0, seed: int = 0) -> nn.Module:
         """Return the trained model of a fold and a training seed (its number, from 0), in evaluation mode, on the device.
@@ -330,14 +330,15 @@ class Bench:
 
     def _probabilities(self, recipe: Recipe, cohort: Cohort) -> torch.Tensor:
         if recipe.members:
-            return torch.stack([self._probabilities(member, cohort) for member in recipe.members]).mean(dim=0)
-        stage, index, said = recipe.stages[-1], torch.arange(len(cohort)), []
+            return mean_of_speakers([self._probabilities(member, cohort) for member in recipe.members])
+        stage, said = recipe.stages[-1], []
+        index = having(stage, cohort, torch.arange(len(cohort)))
         cohort = self._trainer.precomputed(cohort, stage)
         for part in self._trainings():
             model = self._model(recipe, cohort, part)
             logits = predict_logits(model, cohort, index, self._placement, batch_size=evaluation_batch_size(stage))
             said.append(probabilities_of(logits))
-        return torch.stack(said).mean(dim=0)
+        return among(index, torch.stack(said).mean(dim=0), len(cohort))
 
     def estimate(self, configuration: Mapping[str, str]) -> StepEstimate:
         """Return what an epoch of a configuration costs, from one measured step; nothing is kept of it."""

@@ -49,7 +49,14 @@ def evaluation_of(
 
 
 def predictions_of(cohort: Cohort, folds: Sequence[FoldData], results: Sequence[FoldResult], *, seeds: int = 1) -> Predictions:
-    """Return what the models of some folds said of their validation subjects, fold after fold, seed after seed."""
+    """Return what the models of some folds said of their validation subjects, fold after fold, seed after seed.
+
+    Args:
+        cohort: Of all folds.
+        folds: As the last stage saw them.
+        results: Of each fold, seed after seed.
+        seeds: Training seeds of each fold.
+    """
     positions = [data.validation for data in folds for _ in range(seeds)]
     numbers = np.repeat(np.arange(len(positions)), [len(index) for index in positions])
     return Predictions(

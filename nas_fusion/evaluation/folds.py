@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import torch
 from torch import nn
 
 from nas_fusion.cohorts import Cohort
@@ -130,7 +131,7 @@ class FoldTrainer:
                 if known or (not is_last and self._store.has(key)):  # perhaps somebody else trained it while we waited
                     states[stage.name], costs[stage.name] = self._store.weights(key), self._shared(key)
                     continue
-                told = _told(on_epoch if is_last else None, spend, renew, len(self.folds[fold].train))
+                told = _told(on_epoch if is_last else None, spend, renew, len(self.who(fold, stage).train))
                 begin = time.perf_counter()
                 trained, inherited[stage.name] = self._train_stage(recipe, stage, states, (fold, seed), told)
                 costs[stage.name] = StageCost(key, len(trained.losses), trained.samples, time.perf_counter() - begin)
@@ -148,8 +149,33 @@ class FoldTrainer:
         return model, inherit(model, offered)
 
     def data(self, fold: int, stage: Stage) -> FoldData:
-        """Return a fold with what a stage computes of each subject beforehand."""
-        return replace(self.folds[fold], cohort=self.precomputed(self.folds[fold].cohort, stage))
+        """Return a fold as a stage sees it: with what it computes of each subject beforehand, without subjects it cannot use.
+
+        Raises:
+            ValueError: If too few subjects have what it needs.
+        """
+        return replace(self.who(fold, stage), cohort=self.precomputed(self.folds[fold].cohort, stage))
+
+    def as_seen_by(self, stage: Stage) -> list[FoldData]:
+        """Return all folds without the subjects who lack what a stage needs."""
+        return [self.who(fold, stage) for fold in range(len(self.folds))]
+
+    def who(self, fold: int, stage: Stage) -> FoldData:
+        """Return a fold without the subjects who lack what a stage needs.
+
+        Raises:
+            ValueError: If fewer than two are left to train, or none to validate.
+        """
+        data = self.folds[fold]
+        if stage.needs is None:
+            return data
+        train, validation = (having(stage, data.cohort, index) for index in (data.train, data.validation))
+        if len(train) < 2 or not len(validation):
+            raise ValueError(
+                f"`splits` must give fold {fold} two subjects to train and one to validate who have {stage.needs}, but got "
+                f"{len(train)} and {len(validation)}."
+            )
+        return replace(data, train=train, validation=validation)
 
     def precomputed(self, cohort: Cohort, stage: Stage) -> Cohort:
         """Return a cohort with what a stage computes of each subject beforehand; that of the folds is computed once."""
@@ -210,6 +236,14 @@ def _told(
             on_epoch(epoch, loss)
 
     return told
+
+
+def having(stage: Stage, cohort: Cohort, index: torch.Tensor) -> torch.Tensor:
+    """Return those of some positions `(n,)`, on the CPU, whose subjects have what a stage needs."""
+    if stage.needs is None:
+        return index
+    column = cohort.present[:, list(cohort.modalities).index(stage.needs)].cpu()
+    return index[column[index]]
 
 
 def check_folds(cohort: Cohort) -> None:

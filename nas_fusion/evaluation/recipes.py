@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -55,6 +55,7 @@ class RecipeBook:
         overrides: Fields of every stage's training plan.
         facts: JSON-compatible: what else decides the numbers. Holds at least `seed`.
         seeds: How many times each fold is trained, with a training seed of its own each time.
+        lacking: Names of the modalities that some subjects lack: stages that need one leave these subjects out.
 
     Raises:
         ValueError: If `overrides` names no field of a plan, or a value is not allowed.
@@ -69,7 +70,9 @@ class RecipeBook:
         overrides: Mapping[str, Any],
         facts: Mapping[str, Any],
         seeds: int = 1,
+        lacking: Collection[str] = (),
     ) -> None:
+        self._lacking = frozenset(lacking)
         self._space, self._inputs, self._inherit = space, inputs, inherit
         self._overrides = _checked(overrides)
         options = {name: value for name, value in space.options().items() if name != "inherit"}
@@ -165,7 +168,7 @@ class RecipeBook:
     # --- digests and seeds ---
 
     def _key(self, what: Mapping[str, Any], stages: Sequence[Stage]) -> str:
-        return digest({**self._facts, **self._several, **what, "stages": [_facts_of(stage) for stage in stages]})
+        return digest({**self._facts, **self._several, **what, "stages": [self._facts_of(stage) for stage in stages]})
 
     def stage_key(self, recipe: Recipe, number: int, fold: int, seed: int = 0) -> str:
         """Return the key of what a stage leaves for the next ones: equal for all recipes that share it."""
@@ -174,8 +177,12 @@ class RecipeBook:
         if stage.start is not None:
             earlier = [self.stage_key(recipe, before, fold, seed) for before in range(number)]
             origin = earlier if origin is None else [origin, *earlier]
-        what = {"stage": _facts_of(stage), "fold": fold, "origin": origin, "reference": _reference_of(recipe, stage)}
+        what = {"stage": self._facts_of(stage), "fold": fold, "origin": origin, "reference": _reference_of(recipe, stage)}
         return digest({**self._facts, **what, **({"training_seed": seed} if seed else {})})
+
+    def _facts_of(self, stage: Stage) -> dict[str, Any]:
+        """Return what of a stage decides numbers; who is left out, only where somebody is."""
+        return _facts_of(stage) | ({"needs": stage.needs} if stage.needs in self._lacking else {})
 
     def initial_seed(self, recipe: Recipe, stage: Stage, seed: int = 0) -> int:
         """Return the seed of a stage's initialisation: of (seed, configuration, lineage, number of the training seed)."""

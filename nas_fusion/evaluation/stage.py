@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import nn
@@ -117,6 +117,8 @@ class Stage:
             is compared with configurations of three stages trains as long as they do.
         observe: `(model, batch)` to the logits and to named tensors `(batch, ...)` whose means over the validation subjects are
             kept for each epoch.
+        needs: Name of the one modality that the model looks at, `None` for any. Subjects who lack it neither train nor
+            validate, nothing is predicted of them, and it never drops out.
     """
 
     name: str
@@ -131,6 +133,12 @@ class Stage:
     precompute: Callable[[Mapping[str, torch.Tensor]], Mapping[str, torch.Tensor]] | None = None
     observe: Callable[[nn.Module, Batch], Observation] | None = None
     spans: int = 1
+    needs: str | None = None
+
+    @property
+    def augmentation(self) -> TrainingPlan:
+        """The plan by which training batches are changed: a modality that is needed does not drop out."""
+        return self.plan if self.needs is None else replace(self.plan, modality_dropout=0.0)
 
     @property
     def takes_over(self) -> bool:

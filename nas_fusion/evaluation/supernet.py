@@ -12,7 +12,7 @@ from torch import nn
 from torch.optim import SGD
 
 from nas_fusion.cohorts.drawing import SplitPlan, divide
-from nas_fusion.evaluation.batches import flipped_batch, shuffled, sizes
+from nas_fusion.evaluation.batches import shuffled, sizes, training_batch
 from nas_fusion.evaluation.device import Placement
 from nas_fusion.evaluation.optimisation import build_optimiser, build_schedule
 from nas_fusion.evaluation.stage import Stage, total
@@ -212,7 +212,7 @@ class _Training:
     def _step(self, index: torch.Tensor, optimiser: torch.optim.Optimizer, begun: float) -> torch.Tensor:
         """Take a step of the weights or the architecture; what else has gradients is left as it is."""
         self.supernet.draw(self.plan.temperature(begun), self.generator)
-        batch = self.placement.move(flipped_batch(self.data.cohort, index, self.stage.plan.flips, self.generator))
+        batch = self.placement.move(training_batch(self.data.cohort, index, self.stage.plan, self.generator))
         self.model.zero_grad(set_to_none=True)
         summed = torch.zeros((), device=self.placement.device)
         for part, share in parts(batch, self.micro_batches):

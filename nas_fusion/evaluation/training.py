@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from nas_fusion.cohorts import Batch, Cohort
-from nas_fusion.evaluation.batches import flipped_batch, shuffled, sizes
+from nas_fusion.evaluation.batches import shuffled, sizes, training_batch
 from nas_fusion.evaluation.device import Placement
 from nas_fusion.evaluation.optimisation import build_optimiser, build_schedule
 from nas_fusion.evaluation.prediction import cross_entropy_of, logits_of, predict
@@ -160,9 +160,9 @@ class _Training:
         self.model.train()
         for module in self.at_rest:
             module.eval()
-        plan, sums = self.stage.plan, dict[str, torch.Tensor]()
+        plan, sums = self.stage.augmentation, dict[str, torch.Tensor]()
         for index in shuffled(self.data.train, plan.batch_size, generator):
-            batch = self.placement.move(flipped_batch(self.data.cohort, index, plan.flips, generator))
+            batch = self.placement.move(training_batch(self.data.cohort, index, plan, generator))
             self.optimiser.zero_grad(set_to_none=True)
             for part, share in parts(batch, self.micro_batches):
                 with self.placement.autocast():

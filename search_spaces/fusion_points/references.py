@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -84,7 +85,8 @@ def references(space: FusionPointSpace, inputs: Inputs) -> dict[str, Reference]:
 
 def _alone(space: FusionPointSpace, modality: Modality, inputs: Inputs) -> Reference:
     model = partial(_unimodal, modality, len(inputs.classes), space.backbone, space.points)
-    return Reference(f"{modality.name} alone", (_stage(space, inputs, f"alone:{modality.name}", model),))
+    stage = replace(_stage(space, inputs, f"alone:{modality.name}", model), needs=modality.name)
+    return Reference(f"{modality.name} alone", (stage,))
 
 
 def _stage(space: FusionPointSpace, inputs: Inputs, name: str, model: partial[nn.Module]) -> Stage:

@@ -7,9 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas_fusion import Cohort
-from nas_fusion.cohorts import Inputs, Modality
-from nas_fusion.evaluation.batches import check_flips, flipped_batch, shuffled, sizes
+from nas_fusion import Cohort, TrainingPlan
+from nas_fusion.cohorts import Batch, Inputs, Modality
+from nas_fusion.evaluation.batches import check_flips, flipped_batch, shuffled, sizes, training_batch, with_dropout
 from tests.nas_fusion_tests.evaluation_tests.tiny import tiny_cohort
 
 
@@ -65,3 +65,42 @@ def test_flips_must_be_axes_of_every_image(flips: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"`flips` must be spatial axes of every image, in \[0, 2\), but got"):
         check_flips(flips, inputs)
     check_flips((0, 1), inputs)
+
+
+@st.composite
+def presences(draw: st.DrawFn) -> torch.Tensor:
+    """Who has what: subjects with at least one of the modalities."""
+    modalities = draw(st.integers(1, 6))
+    row = st.lists(st.booleans(), min_size=modalities, max_size=modalities).filter(any)
+    return torch.tensor(draw(st.lists(row, min_size=1, max_size=20)))
+
+
+@given(presences(), st.floats(0, 0.99), st.integers(0, 100))
+def test_dropout_takes_what_a_subject_has_and_never_all_of_it(present: torch.Tensor, probability: float, seed: int) -> None:
+    n = len(present)
+    batch = Batch({"a": torch.ones(n, 2)}, present, torch.zeros(n, dtype=torch.long), torch.arange(n))
+    found, again = (with_dropout(batch, probability, torch.Generator().manual_seed(seed)) for _ in range(2))
+    assert bool((found.present <= present).all()) and bool(found.present.any(1).all())
+    assert torch.equal(found.present, again.present)
+    assert found.inputs is batch.inputs and found.labels is batch.labels
+
+
+def test_modalities_drop_out_as_often_as_asked_and_the_last_one_is_any() -> None:
+    n, p = 20_000, 0.4
+    batch = Batch({}, torch.ones(n, 3, dtype=torch.bool), torch.zeros(n, dtype=torch.long), torch.arange(n))
+    kept = with_dropout(batch, p, torch.Generator().manual_seed(0)).present.double()
+    spread = 4 * (0.25 / n) ** 0.5
+    assert kept.mean(0).tolist() == pytest.approx([1 - p + p**3 / 3] * 3, abs=spread)  # a third of those who would lose all
+    assert float((kept.sum(1) == 1).double().mean()) == pytest.approx(3 * (1 - p) * p**2 + p**3, abs=spread)
+
+
+def test_training_batches_draw_nothing_for_what_is_not_asked() -> None:
+    cohort, index = images(), torch.tensor([4, 0, 2, 5])
+    plain, dropping = TrainingPlan(), TrainingPlan(modality_dropout=0.5, flips=(1,))
+    generator = torch.Generator().manual_seed(1)
+    before = generator.get_state()
+    assert bool(training_batch(cohort, index, plain, generator).present.all())
+    assert torch.equal(generator.get_state(), before)
+    flipped = flipped_batch(cohort, index, (1,), torch.Generator().manual_seed(1))
+    found = training_batch(cohort, index, dropping, generator)
+    assert torch.equal(found.inputs["a"], flipped.inputs["a"]) and not bool(found.present.all())
