@@ -12,13 +12,17 @@ if TYPE_CHECKING:
     from nas_fusion.analysis import Landscape, ShapleyImportanceEvaluator
     from nas_fusion.cohorts import Batch, Cohort, load_cohort
     from nas_fusion.evaluation import EvaluationWorker, Reference, Stage, TrainingPlan
+    from nas_fusion.export import ExportedModel, export_model, load_model
     from nas_fusion.fusion import (
         Backbone,
         FusionModule,
         FusionNetwork,
         Stream,
+        Tap,
+        TappedModule,
         build_backbone,
         build_module,
+        find_taps,
         register_backbone,
         register_module,
     )
@@ -61,13 +65,17 @@ _HOMES = {
         "load_sampler",
     ),
     "history": ("parent_of", "write_losses"),
+    "export": ("ExportedModel", "export_model", "load_model"),
     "fusion": (
         "Backbone",
         "FusionModule",
         "FusionNetwork",
         "Stream",
+        "Tap",
+        "TappedModule",
         "build_backbone",
         "build_module",
+        "find_taps",
         "register_backbone",
         "register_module",
     ),
@@ -100,6 +108,7 @@ __all__ = [
     "DifferentiableSampler",
     "EvaluationWorker",
     "ExhaustiveSampler",
+    "ExportedModel",
     "FloatingSampler",
     "FusionModule",
     "FusionNetwork",
@@ -116,6 +125,8 @@ __all__ = [
     "Stage",
     "Stream",
     "SurrogateSampler",
+    "Tap",
+    "TappedModule",
     "TrainingPlan",
     "balance_loss",
     "build_backbone",
@@ -123,7 +134,10 @@ __all__ = [
     "build_router",
     "compare",
     "cross_validate",
+    "export_model",
+    "find_taps",
     "load_cohort",
+    "load_model",
     "load_sampler",
     "load_space",
     "parent_of",

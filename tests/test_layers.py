@@ -36,6 +36,7 @@ BELOW = {
     "routing": {"plugins"},
     "cohorts": {"plugins", "spelling"},
     "evaluation": {"plugins", "ingredients", "space", "record", "history", "turns", "cohorts"},
+    "export": {"plugins", "ingredients", "space", "record", "cohorts", "evaluation"},
     "testing": {"plugins", "space", "record", "fusion", "routing", "cohorts", "evaluation"},
 }
 MONAI_ROOMS = ("search_spaces", "nas_fusion.cohorts", "nas_fusion.export")

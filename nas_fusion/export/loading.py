@@ -1,0 +1,78 @@
+"""Reading a model directory: checked, then built from the installed plug-ins."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import nn
+
+from nas_fusion.cohorts import Inputs, Modality
+from nas_fusion.export.exported import ExportedModel
+from nas_fusion.export.writing import FACTS, FORMAT
+from nas_fusion.ingredients import adopt_again, check_ingredients, local_code_of
+from nas_fusion.space import Configuration, SearchSpace, load_space
+
+
+def load_model(folder: str | Path, *, device: str = "cpu", allow_local_code: bool = False) -> ExportedModel:
+    """Return the model of a model directory, in evaluation mode.
+
+    Args:
+        folder: As `export_model` wrote it.
+        device: Where it is put, such as `cpu` or `cuda:0`.
+        allow_local_code: Whether code of files that the model was made with may run.
+
+    Raises:
+        ValueError: If the folder holds no model, a file is damaged, or a plug-in that it was made with is missing: with the
+            plug-in's name, distribution and version.
+    """
+    path = Path(folder)
+    facts = _facts(path)
+    adopt_again(local_code_of(facts["plugins"]), allowed=allow_local_code)
+    check_ingredients(facts["plugins"])
+    space = load_space(facts["space"]["name"], **facts["space"]["options"])
+    modalities = tuple(Modality(m["name"], m["kind"], tuple(m["shape"])) for m in facts["modalities"])
+    inputs = Inputs(modalities, tuple(facts["classes"]))
+    groups = [_networks(path, space, inputs, member) for member in facts["members"]]
+    return ExportedModel(groups, modalities=modalities, classes=inputs.classes, facts=facts).to(device)
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    file = path / FACTS
+    if not file.is_file():
+        raise ValueError(f"`folder` must be a model directory, which has a {FACTS}, but {path} has none.")
+    try:
+        facts: dict[str, Any] = json.loads(file.read_text())
+        found = facts["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"`folder` must be a model directory, but {file} cannot be read: {error!r}.") from None
+    if found != FORMAT:
+        raise ValueError(f"`folder` must be a model directory of format {FORMAT}, but {file} has format {found!r}.")
+    return facts
+
+
+def _networks(path: Path, space: SearchSpace, inputs: Inputs, member: Mapping[str, Any]) -> list[nn.Module]:
+    build = _builder(space, inputs, member)
+    networks = []
+    for weights in member["weights"]:
+        file = path / weights["file"]
+        content = file.read_bytes() if file.is_file() else b""
+        if hashlib.sha256(content).hexdigest() != weights["sha256"]:
+            raise ValueError(f"`folder` must hold its weights undamaged, but {file} is missing or damaged.")
+        with torch.random.fork_rng(devices=[]):  # what is drawn is overwritten
+            network = build()
+        network.load_state_dict(safetensors.torch.load(content))
+        networks.append(network.eval())
+    return networks
+
+
+def _builder(space: SearchSpace, inputs: Inputs, member: Mapping[str, Any]) -> Callable[[], nn.Module]:
+    """Return what builds the model of the last stage of a member: of a configuration or a reference."""
+    if member["configuration"] is not None:
+        return space.stages(Configuration(member["configuration"]), inputs)[-1].model
+    return space.references(inputs)[member["reference"]].stages[-1].model
