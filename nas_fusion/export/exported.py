@@ -13,11 +13,28 @@ from nas_fusion.cohorts import Cohort, Modality
 _BATCH = 64
 
 
-class ExportedModel(nn.Module):
-    """The mean of the probabilities of one or several trained networks.
+class Member(nn.Module):
+    """The networks of one evaluation, one a fold and training seed.
 
     Args:
-        groups: The networks of each member, one a fold and training seed: averaged in a member, then over members.
+        networks: At least one.
+        needs: The one modality that they look at, `None` for any.
+    """
+
+    def __init__(self, networks: Sequence[nn.Module], needs: str | None = None) -> None:
+        super().__init__()
+        self.networks, self.needs = nn.ModuleList(networks), needs
+
+    def forward(self, inputs: Mapping[str, torch.Tensor], present: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the mean of the networks' probabilities `(batch, classes)`, float64."""
+        return torch.stack([network(inputs, present).double().softmax(1) for network in self.networks]).mean(0)
+
+
+class ExportedModel(nn.Module):
+    """The mean of the probabilities of one or several trained models.
+
+    Args:
+        members: The models.
         modalities: What it takes, in the order of the columns of `present`.
         classes: What it tells apart.
         facts: All that `model.json` says.
@@ -25,19 +42,22 @@ class ExportedModel(nn.Module):
 
     def __init__(
         self,
-        groups: Sequence[Sequence[nn.Module]],
+        members: Sequence[Member],
         *,
         modalities: Sequence[Modality],
         classes: Sequence[str],
         facts: Mapping[str, Any],
     ) -> None:
         super().__init__()
-        self.members = nn.ModuleList(nn.ModuleList(group) for group in groups)
+        self.members = nn.ModuleList(members)
         self.modalities, self.classes, self.facts = tuple(modalities), tuple(classes), dict(facts)
         self.eval()
 
     def forward(self, inputs: Mapping[str, torch.Tensor], present: torch.Tensor | None = None) -> torch.Tensor:
         """Return probabilities `(batch, classes)`, float64.
+
+        A model that needs a modality says nothing of subjects who lack it: the mean is over those that say something, and not a
+        number where none does.
 
         Args:
             inputs: Modality to tensor `(batch, *shape)`, prepared as the cohort that the model was trained on.
@@ -53,12 +73,13 @@ class ExportedModel(nn.Module):
             if tuple(inputs[modality.name].shape[1:]) != modality.shape:
                 found = tuple(inputs[modality.name].shape)
                 raise ValueError(f"`inputs[{modality.name!r}]` must have shape (batch, *{modality.shape}), but got {found}.")
-        means = [
-            torch.stack([network(inputs, present).double().softmax(1) for network in group]).mean(0)
-            for group in self.members
-            if isinstance(group, nn.ModuleList)
-        ]
-        return torch.stack(means).mean(0)
+        said = torch.stack([member(inputs, present) for member in self.members])
+        if present is None:
+            return said.mean(0)
+        names = [modality.name for modality in self.modalities]
+        needed = [getattr(member, "needs", None) for member in self.members]
+        speaks = torch.stack([present.any(1) if need is None else present[:, names.index(need)] for need in needed])
+        return said.masked_fill(~speaks.unsqueeze(2), 0).sum(0) / speaks.sum(0).unsqueeze(1)
 
     @torch.inference_mode()
     def probabilities(self, cohort: Cohort) -> torch.Tensor:

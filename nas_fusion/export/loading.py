@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
-from torch import nn
 
 from nas_fusion.cohorts import Inputs, Modality
-from nas_fusion.export.exported import ExportedModel
+from nas_fusion.evaluation.stage import Stage
+from nas_fusion.export.exported import ExportedModel, Member
 from nas_fusion.export.writing import FACTS, FORMAT
 from nas_fusion.ingredients import adopt_again, check_ingredients, local_code_of
 from nas_fusion.space import Configuration, SearchSpace, load_space
@@ -38,8 +38,8 @@ def load_model(folder: str | Path, *, device: str = "cpu", allow_local_code: boo
     space = load_space(facts["space"]["name"], **facts["space"]["options"])
     modalities = tuple(Modality(m["name"], m["kind"], tuple(m["shape"])) for m in facts["modalities"])
     inputs = Inputs(modalities, tuple(facts["classes"]))
-    groups = [_networks(path, space, inputs, member) for member in facts["members"]]
-    return ExportedModel(groups, modalities=modalities, classes=inputs.classes, facts=facts).to(device)
+    members = [_member(path, _last_stage(space, inputs, member), member["weights"]) for member in facts["members"]]
+    return ExportedModel(members, modalities=modalities, classes=inputs.classes, facts=facts).to(device)
 
 
 def _facts(path: Path) -> dict[str, Any]:
@@ -56,23 +56,22 @@ def _facts(path: Path) -> dict[str, Any]:
     return facts
 
 
-def _networks(path: Path, space: SearchSpace, inputs: Inputs, member: Mapping[str, Any]) -> list[nn.Module]:
-    build = _builder(space, inputs, member)
+def _member(path: Path, stage: Stage, stored: Sequence[Mapping[str, Any]]) -> Member:
     networks = []
-    for weights in member["weights"]:
+    for weights in stored:
         file = path / weights["file"]
         content = file.read_bytes() if file.is_file() else b""
         if hashlib.sha256(content).hexdigest() != weights["sha256"]:
             raise ValueError(f"`folder` must hold its weights undamaged, but {file} is missing or damaged.")
         with torch.random.fork_rng(devices=[]):  # what is drawn is overwritten
-            network = build()
+            network = stage.model()
         network.load_state_dict(safetensors.torch.load(content))
-        networks.append(network.eval())
-    return networks
+        networks.append(network)
+    return Member(networks, stage.needs)
 
 
-def _builder(space: SearchSpace, inputs: Inputs, member: Mapping[str, Any]) -> Callable[[], nn.Module]:
-    """Return what builds the model of the last stage of a member: of a configuration or a reference."""
+def _last_stage(space: SearchSpace, inputs: Inputs, member: Mapping[str, Any]) -> Stage:
+    """Return the stage whose model is a member's: the last one of a configuration or a reference."""
     if member["configuration"] is not None:
-        return space.stages(Configuration(member["configuration"]), inputs)[-1].model
-    return space.references(inputs)[member["reference"]].stages[-1].model
+        return space.stages(Configuration(member["configuration"]), inputs)[-1]
+    return space.references(inputs)[member["reference"]].stages[-1]

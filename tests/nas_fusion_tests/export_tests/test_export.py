@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,7 @@ def test_the_loaded_model_says_what_the_worker_says(worker: EvaluationWorker, ex
     test = COHORT.subset(COHORT.splits.test)  # type: ignore[union-attr]
     said = worker.predict([worker.evaluate({"layer2": "mmtm"}).key], test)
     torch.testing.assert_close(loaded.probabilities(test), torch.from_numpy(said.probabilities), rtol=0, atol=1e-12)
-    assert [len(group) for group in loaded.members] == [4]  # type: ignore[arg-type]  # two folds, two training seeds
+    assert [len(member.networks) for member in loaded.members] == [4]  # type: ignore[arg-type]  # two folds, two seeds
     assert not loaded.training and loaded.facts["facts"] == {"study": "toy"}
 
 
@@ -74,6 +75,11 @@ def test_references_and_ensembles_are_exported(worker: EvaluationWorker, tmp_pat
     test = COHORT.subset(COHORT.splits.test)  # type: ignore[union-attr]
     said = worker.predict(worker.members("late_fusion"), test).probabilities
     torch.testing.assert_close(loaded.probabilities(test), torch.from_numpy(said), rtol=0, atol=1e-12)
+    lacking = replace(test, present=torch.tensor([[True, False], *[[True, True]] * (len(test) - 1)]))
+    alone = load_model(export_model(worker, worker.members("alone:a"), tmp_path / "alone")).probabilities(test)
+    both = loaded.probabilities(lacking)
+    assert torch.equal(both[0], alone[0])  # the model of b says nothing of who lacks b
+    assert torch.equal(both[1:], loaded.probabilities(test)[1:])
 
 
 def test_a_missing_plugin_is_named_with_distribution_and_version(exported: Path, tmp_path: Path) -> None:
