@@ -34,7 +34,7 @@ def next_command(comparison: Comparison, options: dict[str, str], *, verb: str |
         return ""
     space = comparison.space
     is_huge = space.size > LISTED or (space.words.wider_is_huge and options == dict(space.words.wider))
-    if words[0] == "compare" and is_huge:
+    if words[0] == "compare" and is_huge and _value(words, "--modules") is None:  # whose arms are spaces of one module
         samplers = (_value(words, "--samplers") or "sfsa,beam").split(",")
         chosen = [sampler for sampler in samplers if sampler.strip() not in ("exhaustive", "bruteforce", "grid")]
         words = [*_without(words, "--samplers"), "--samplers", ",".join(chosen or ["sfsa", "beam"])]

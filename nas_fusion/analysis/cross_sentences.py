@@ -18,6 +18,7 @@ from nas_fusion.analysis.cross_validation import (
 )
 from nas_fusion.analysis.diagnosis_of_routing import COLLAPSED
 from nas_fusion.analysis.findings import Finding
+from nas_fusion.analysis.naming import listed
 
 LEVEL = 0.05
 _LONGER = 1.1
@@ -143,8 +144,8 @@ def _other_scores(table: pd.DataFrame, arm: str) -> str:
     said = ""
     if differing:
         verb = "this differs" if len(differing) == 1 else "these differ"
-        said = f" Of the other scores, {verb}: {_listed(differing, 'and')}."
-    return said + (f" No difference is shown in {_listed(rest, 'or')}." if rest else "")
+        said = f" Of the other scores, {verb}: {listed(differing, 'and')}."
+    return said + (f" No difference is shown in {listed(rest, 'or')}." if rest else "")
 
 
 def _collapsed(result: CrossValidation) -> list[Finding]:
@@ -155,7 +156,7 @@ def _collapsed(result: CrossValidation) -> list[Finding]:
             if score.arm == arm:
                 folds.update(layer for layer, share in score.largest_share.items() if share >= COLLAPSED)
         if folds:
-            named = _listed([f"{layer} in {count}" for layer, count in folds.items()], "and")
+            named = listed([f"{layer} in {count}" for layer, count in folds.items()], "and")
             sentence = (
                 f"{result.arms[arm]}: routing collapses. One expert gets at least {100 * COLLAPSED:.0f} % of all gates of "
                 f"{named} of the {_folds(result)} folds: such a layer is a single expert."
@@ -171,7 +172,7 @@ def _longer_training(result: CrossValidation) -> list[Finding]:
     longer = [arm for arm in result.others if epochs[arm] > _LONGER * base]
     if not longer:
         return []
-    named = _listed([f"{result.in_words(arm)} {epochs[arm]:.0f}" for arm in longer], "and")
+    named = listed([f"{result.in_words(arm)} {epochs[arm]:.0f}" for arm in longer], "and")
     sentence = (
         f"Not all arms were trained for equally many epochs: {result.in_words(result.against)} saw {base:.0f} "
         f"(those that it inherits included), {named}. A part of a difference may come from that."
@@ -182,7 +183,7 @@ def _longer_training(result: CrossValidation) -> list[Finding]:
 def _chosen_before(result: CrossValidation) -> list[Finding]:
     if not result.chosen:
         return []
-    named = _listed([result.arms[arm] for arm in result.chosen], "and")
+    named = listed([result.arms[arm] for arm in result.chosen], "and")
     verb = "was" if len(result.chosen) == 1 else "were"
     sentence = (
         f"If {named} {verb} chosen by a search on these subjects, the scores flatter: who is held out here had a say in that "
@@ -199,7 +200,7 @@ def _undefined(result: CrossValidation) -> list[Finding]:
             parts.append(f"{_IN_WORDS.get(metric, metric)} in {len(folds)}")
     if not parts:
         return []
-    named = _listed(parts, "and")
+    named = listed(parts, "and")
     sentence = f"Not every score is defined in each of the {_folds(result)} folds: not {named}. These are left out."
     return [Finding("undefined", sentence, causes=("a fold holds subjects of one class only",), level="note")]
 
@@ -209,7 +210,7 @@ def _failed(result: CrossValidation) -> list[Finding]:
     failed = {arm: count for arm, count in missing.items() if count}
     if not failed:
         return []
-    named = _listed([f"{result.arms[arm]} in {count}" for arm, count in failed.items()], "and")
+    named = listed([f"{result.arms[arm]} in {count}" for arm, count in failed.items()], "and")
     last = f" The last failure: {result.failures[-1]}." if result.failures else ""
     sentence = f"Not every arm could be trained in each of the {_folds(result)} folds: not {named}. These are left out.{last}"
     return [Finding("failed", sentence)]
@@ -260,7 +261,3 @@ def _entropies(layers: dict[str, float]) -> str:
     if not layers:
         return "–"
     return f"{np.mean(list(layers.values())):.2f} [{', '.join(f'{layer} {value:.2f}' for layer, value in layers.items())}]"
-
-
-def _listed(words: list[str], conjunction: str) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {conjunction} {words[-1]}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import groupby, takewhile
 
 from nas_fusion.analysis.arms import Arm
@@ -121,3 +121,8 @@ def all_configurations(space: SearchSpace) -> str:
 
 def _equal(letters: tuple[str, ...]) -> bool:
     return len(set(letters)) == 1
+
+
+def listed(words: Sequence[str], conjunction: str = "and") -> str:
+    """Return at least one word as a list within a sentence: `one, two and three`."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {conjunction} {words[-1]}"

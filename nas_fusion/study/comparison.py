@@ -164,7 +164,7 @@ def run_comparison(
     """
     for name in names:
         run_search(laboratory, storage, name, crew, listener=listener, trials=trials)
-    for jobs in _audit(laboratory):
+    for jobs in audit(laboratory):
         listener(PhaseStarted("references", len(jobs)))
         crew.run(jobs)
     if laboratory.cohort.splits is not None and laboratory.cohort.splits.test:
@@ -173,7 +173,7 @@ def run_comparison(
     return summarise(laboratory, storage, names)
 
 
-def _audit(laboratory: Laboratory) -> list[list[Job]]:
+def audit(laboratory: Laboratory) -> list[list[Job]]:
     """Return the jobs that the references need: what is trained first, what averages it second."""
     references = laboratory.space.references(laboratory.cohort.inputs)
     trained: list[Job] = [ReferenceJob(name) for name, reference in references.items() if reference.stages]

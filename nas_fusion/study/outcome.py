@@ -55,7 +55,7 @@ def summarise(laboratory: Laboratory, storage: BaseStorage, studies: Sequence[st
         ValueError: If a study has no finished evaluation yet.
     """
     searches = [_search(laboratory, storage, name) for name in studies]
-    references = [*_baseline(laboratory), *_references(laboratory)]
+    references = reference_arms(laboratory)
     spec = searches[0].spec
     landscape = _landscape(searches, laboratory)
     audit = {evaluation.key for arm in references for evaluation in arm.evaluations}
@@ -64,7 +64,7 @@ def summarise(laboratory: Laboratory, storage: BaseStorage, studies: Sequence[st
     in_vain = {key: epochs for search in searches for key, epochs in search.in_vain.items() if key not in searched | audit}
     comparison = Comparison(
         space=laboratory.space,
-        cohort=_facts(laboratory),
+        cohort=cohort_facts(laboratory),
         arms=tuple(_on_landscape(arm, landscape, laboratory) for arm in (*(search.arm for search in searches), *references)),
         inherit=spec.inherit,
         command=command or spec.command,
@@ -75,9 +75,26 @@ def summarise(laboratory: Laboratory, storage: BaseStorage, studies: Sequence[st
         trained_in_vain=len(in_vain),
         epochs_in_vain=sum(in_vain.values()),
         routing=_routing(laboratory, searches[0].arm),
+        availability=laboratory.cohort.availability,
         settings={**laboratory.worker.description(), **_options(searches)},
     )
     return replace(comparison, escapes=_escapes(comparison, spec))
+
+
+def search_arms(laboratory: Laboratory, storage: BaseStorage, studies: Sequence[str]) -> tuple[Arm, ...]:
+    """Return the arms of some studies alone, with their regret where one of them evaluated every configuration.
+
+    Raises:
+        ValueError: If a study has no finished evaluation yet.
+    """
+    searches = [_search(laboratory, storage, name) for name in studies]
+    landscape = _landscape(searches, laboratory)
+    return tuple(_on_landscape(search.arm, landscape, laboratory) for search in searches)
+
+
+def reference_arms(laboratory: Laboratory) -> tuple[Arm, ...]:
+    """Return an arm for the baseline and for each reference of the space, if the store knows it."""
+    return (*_baseline(laboratory), *_references(laboratory))
 
 
 def _routing(laboratory: Laboratory, arm: Arm) -> RoutingEvidence | None:
@@ -278,7 +295,8 @@ def _options(searches: Sequence[_Search]) -> dict[str, Any]:
     return {"sampler_options": given} if given else {}
 
 
-def _facts(laboratory: Laboratory) -> dict[str, Any]:
+def cohort_facts(laboratory: Laboratory) -> dict[str, Any]:
+    """Return what a comparison says of its cohort, see `nas_fusion.analysis.Comparison`."""
     cohort = laboratory.cohort
     regions = cohort.provenance.get("regions")
     return {

@@ -32,7 +32,9 @@ class RestrictedSpace(SearchSpace):
     def __init__(self, whole: SearchSpace, choice: str) -> None:
         for parameter, choices in whole.parameters.items():
             if choice not in choices[1:]:
-                raise ValueError(f"`choice` must be offered by every parameter, but {parameter!r} offers {', '.join(choices[1:])}.")
+                raise ValueError(
+                    f"`choice` must be offered by every parameter, but {parameter!r} offers {', '.join(choices[1:])}."
+                )
         super().__init__({p: (choices[0], choice) for p, choices in whole.parameters.items()}, inherit=whole.inherit)
         self.whole, self.choice = whole, choice
         self.name, self.cohort, self.presets, self.words = whole.name, whole.cohort, whole.presets, whole.words
@@ -48,6 +50,10 @@ class RestrictedSpace(SearchSpace):
     def uses(self, configuration: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
         """Return the plug-ins that the model of a configuration is made of."""
         return self.whole.uses(configuration)
+
+    def all_uses(self) -> dict[str, tuple[str, ...]]:
+        """Return the plug-ins that models of the whole space can be made of: they take part in keys."""
+        return self.whole.all_uses()
 
     def is_active(self, parameter: str, configuration: Mapping[str, str]) -> bool:
         """Return whether a parameter has any effect given the other choices of a configuration."""

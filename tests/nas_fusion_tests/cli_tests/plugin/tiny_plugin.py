@@ -15,6 +15,7 @@ from nas_fusion.cohorts import Fold, Inputs, Splits
 from nas_fusion.fusion import Gate
 
 FEATURES = 3
+SHIFTED = "shifted"
 
 
 class Tiny(nn.Module):
@@ -60,7 +61,10 @@ class GatedTiny(Tiny):
 
 
 class TinySpace(SearchSpace):
-    """Which features are multiplied: the label is the sign of the first product, the others are noise."""
+    """Which features are multiplied: the label is the sign of the first product, the others are noise.
+
+    With the module `shifted` a point multiplies the features after its own, so that the last point is the one that matters.
+    """
 
     name = "tiny"
     inherit = "parent"
@@ -76,8 +80,9 @@ class TinySpace(SearchSpace):
     def build(self, configuration: Mapping[str, str], inputs: Inputs) -> nn.Module:
         if self._options["crash"] in self.active(configuration):
             raise RuntimeError("this model cannot be built")
-        fused = tuple(i for i, parameter in enumerate(self.parameters) if parameter in self.active(configuration))
-        return Tiny(inputs.names, fused, self._options["delay"])
+        active = self.active(configuration)
+        fused = {(i + (active[p] == SHIFTED)) % FEATURES for i, p in enumerate(self.parameters) if p in active}
+        return Tiny(inputs.names, tuple(sorted(fused)), self._options["delay"])
 
     def stages(self, configuration: Mapping[str, str], inputs: Inputs) -> list[Stage]:
         chosen = self.canonical(configuration)
@@ -94,11 +99,12 @@ class TinySpace(SearchSpace):
     def references(self, inputs: Inputs) -> dict[str, Reference]:
         plan = TrainingPlan(epochs=3, batch_size=16, learning_rate=0.05)
         alone = {f"alone:{name}": Reference(f"{name} alone", (self._alone(name, plan),)) for name in inputs.names}
-        points = [self.complete({parameter: "on"}) for parameter in self.parameters]
+        first = self._options["modules"][0]
+        points = [self.complete({parameter: first}) for parameter in self.parameters]
         return {
             **alone,
             "late_fusion": Reference("late fusion", members=tuple(alone)),
-            "all_active": Reference("all active", members=(Configuration(dict.fromkeys(self.parameters, "on")),)),
+            "all_active": Reference("all active", members=(Configuration(dict.fromkeys(self.parameters, first)),)),
             "ensemble_of_placements": Reference("ensemble of placements", members=tuple(points)),
         }
 
