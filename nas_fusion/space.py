@@ -58,6 +58,8 @@ class SearchSpace:
     """Of a space with an option `preset`: what the command line takes for embedded cohorts, and for users' data."""
     words: Words = Words()
     """How reports speak of what it searches."""
+    takes_plugins: Mapping[str, str] = MappingProxyType({})
+    """Which of its options name plug-ins, and of which kind: where the command line accepts code of a file."""
 
     def __init__(self, parameters: Mapping[str, Sequence[str]], *, inherit: str | None = None) -> None:
         if not parameters:
@@ -102,6 +104,16 @@ class SearchSpace:
         They are written down with their distributions and versions beside every model that is kept.
         """
         return {"spaces": (self.name,)}
+
+    def all_uses(self) -> dict[str, tuple[str, ...]]:
+        """Return the plug-ins that its models can be made of: those that any choice uses, alone or beside all others."""
+        everything = Configuration({p: choices[-1] for p, choices in self.parameters.items()})
+        choices = [(p, choice) for p, own in self.parameters.items() for choice in own]
+        found: dict[str, dict[str, None]] = {}
+        for configuration in (start.with_choices({p: c}) for start in (self.baseline, everything) for p, c in choices):
+            for kind, names in self.uses(configuration).items():
+                found.setdefault(kind, {}).update(dict.fromkeys(names))
+        return {kind: tuple(names) for kind, names in found.items()}
 
     # --- the index: mixed radix, the first parameter varies fastest, index 0 is the baseline ---
 
@@ -273,7 +285,7 @@ class SearchSpace:
 
 
 def load_space(name: str, **options: Any) -> SearchSpace:
-    """Return the search space of a name, such as `fusion-points`, built with its options.
+    """Return the search space of a name, such as `fusion-points`, built with its options and called by that name.
 
     Args:
         name: A registered name.
@@ -288,6 +300,8 @@ def load_space(name: str, **options: Any) -> SearchSpace:
     except TypeError as error:
         raise ValueError(f"`options` must be options of the space {name!r}, but got {options}: {error}.") from None
     space: SearchSpace = kind(**options)
+    if space.name != name:
+        space.name = name  # what is written down must be found again
     return space
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nas_fusion import plugins
-from nas_fusion.cli.options import CohortOptions, Group, Json, Label, Modalities
+from nas_fusion.cli.options import AllowLocalCode, CohortOptions, Group, Json, Label, Modalities
 
 if TYPE_CHECKING:
     from nas_fusion.cohorts import Problem
@@ -54,13 +54,16 @@ def check(
     label: Label = None,
     group: Group = None,
     cohort_options: CohortOptions = [],  # noqa: B006
+    allow_local_code: AllowLocalCode = False,
     as_json: Json = False,
 ) -> None:
     """Validate data and list all problems at once, exit code 2 if there are any; else show what would be searched."""
+    from nas_fusion.cli.local_code import adopted_names
     from nas_fusion.cli.output import print_cohort, print_json
     from nas_fusion.cli.settings import key_values, names
     from nas_fusion.cohorts import CohortError, load_cohort
 
+    source = adopted_names("cohorts", source, allowed=allow_local_code)
     named = {"modalities": names("--modalities", modalities, least=2), "label": label, "group": group}
     options: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
     options |= key_values("--cohort-set", cohort_options)

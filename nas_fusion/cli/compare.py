@@ -17,6 +17,7 @@ Samplers = Annotated[
 def compare(options: StudyOptions, *, samplers: str) -> None:
     """Compare searches with each other, with exhaustive search and with simpler models, such as single modalities."""
     from nas_fusion.cli.dry_run import dry_run
+    from nas_fusion.cli.local_code import adopted, adopted_names
     from nas_fusion.cli.output import print_json
     from nas_fusion.cli.progress import shown_progress
     from nas_fusion.cli.request import requested
@@ -26,8 +27,10 @@ def compare(options: StudyOptions, *, samplers: str) -> None:
     from nas_fusion.study.spec import open_study
     from nas_fusion.study.workers import crew
 
+    command = command_line("compare", options, samplers=samplers)
+    options, samplers = adopted(options), adopted_names("samplers", samplers, allowed=options.allow_local_code)
     arms = arm_names(options.study or options.space, names("--samplers", samplers) or ())
-    request = requested(options, list(arms), command_line("compare", options, samplers=samplers))
+    request = requested(options, list(arms), command)
     if options.dry_run:
         dry_run(request, list(arms), as_json=options.json)
         return

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nas_fusion.cli.options import (
+    AllowLocalCode,
     Artifacts,
     CohortOptions,
     Data,
@@ -98,6 +99,7 @@ class CrossOptions:
     workers: Workers = None
     name: Name = None
     out: Out = Path("nas-fusion-results")
+    allow_local_code: AllowLocalCode = False
     json: Json = False
 
     def as_study(self) -> StudyOptions:
@@ -110,6 +112,7 @@ class CrossOptions:
 def cross_validate(options: CrossOptions) -> None:
     """Compare fixed models by repeated k-fold cross-validation; each is scored on subjects that no part of it has seen."""
     from nas_fusion.cli.cross_results import cross_validation_json, print_cross_validation, write_files
+    from nas_fusion.cli.local_code import adopted
     from nas_fusion.cli.output import print_json
     from nas_fusion.cli.progress import shown_progress
     from nas_fusion.cli.request import laboratory_of, typed_options
@@ -121,10 +124,12 @@ def cross_validate(options: CrossOptions) -> None:
     at_least("--folds", options.outer_folds, 2)
     at_least("--repeats", options.repeats, 1)
     not_empty({"--name": options.name, "--against": options.against})
+    command = command_line("cross-validate", options)
+    options = adopted(options)
     typed = typed_options(options.as_study())
     plan = CrossPlan(options.outer_folds, options.repeats, options.validation, options.seed)
     out = results_folder(options.out)
-    laboratory = laboratory_of(options.as_study(), typed, command_line("cross-validate", options), out)
+    laboratory = laboratory_of(options.as_study(), typed, command, out)
     if options.development_only:
         laboratory = _without_test(laboratory)
     arms = _arms(options, laboratory)

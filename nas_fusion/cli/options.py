@@ -110,6 +110,10 @@ Device = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda[:i]", he
 Workers = Annotated[int | None, typer.Option("--workers", help="Worker processes; default: one a GPU, else one a core.")]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the results.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")]
+AllowLocalCode = Annotated[
+    bool,
+    typer.Option("--allow-local-code", help="Let FILE.py:NAME, given for a plug-in's name or by the study, run that file."),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Validate the data, show split and cost, train nothing.")]
 
 
@@ -143,6 +147,7 @@ class StudyOptions:
     device: Device = "auto"
     workers: Workers = None
     out: Out = Path("nas-fusion-results")
+    allow_local_code: AllowLocalCode = False
     json: Json = False
     dry_run: DryRun = False
 
@@ -156,6 +161,7 @@ class StoredStudyOptions:
     artifacts: Artifacts = None
     device: Device = "auto"
     out: Out = Path("nas-fusion-results")
+    allow_local_code: AllowLocalCode = False
     json: Json = False
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas_fusion import plugins
+from nas_fusion.cli.local_code import adopt_options
 from nas_fusion.cli.options import StudyOptions
 from nas_fusion.cli.settings import artifacts_url, at_least, key_values, names, not_empty, results_folder, storage_url
 
@@ -238,6 +239,7 @@ def _space(options: StudyOptions, typed: dict[str, Any], source: str) -> SearchS
     from nas_fusion.space import load_space
 
     kind = plugins.load("spaces", options.space)
+    adopt_options(typed, getattr(kind, "takes_plugins", {}), allowed=options.allow_local_code)
     known = inspect.signature(kind).parameters
     if "preset" in known and "preset" not in typed:
         typed["preset"] = kind.presets[0 if source in plugins.names("cohorts") else 1]

@@ -9,6 +9,7 @@ from nas_fusion.cli.options import Sampler, StudyOptions, command_line, takes
 def search(options: StudyOptions, *, sampler: str) -> None:
     """Search a space for its best configuration; with no options, SFSA on the space's embedded cohort."""
     from nas_fusion.cli.dry_run import dry_run
+    from nas_fusion.cli.local_code import adopted, adopted_names
     from nas_fusion.cli.output import print_json
     from nas_fusion.cli.progress import shown_progress
     from nas_fusion.cli.request import requested
@@ -18,7 +19,9 @@ def search(options: StudyOptions, *, sampler: str) -> None:
     from nas_fusion.study.spec import open_study
     from nas_fusion.study.workers import crew
 
-    request = requested(options, [sampler], command_line("search", options, sampler=sampler))
+    command = command_line("search", options, sampler=sampler)
+    options, sampler = adopted(options), adopted_names("samplers", sampler, allowed=options.allow_local_code)
+    request = requested(options, [sampler], command)
     if options.dry_run:
         dry_run(request, [sampler], as_json=options.json)
         return

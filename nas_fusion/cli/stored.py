@@ -54,4 +54,4 @@ def stored_studies(options: StoredStudyOptions) -> Stored:
     elif "://" not in spec.artifacts and not Path(spec.artifacts).is_dir() and (options.out / "artifacts").is_dir():
         # The results were moved.
         spec = spec.replace(artifacts=artifacts_url(None, options.out))
-    return Stored(name, studies, prepare(spec), storage, url)
+    return Stored(name, studies, prepare(spec, allow_local_code=options.allow_local_code), storage, url)

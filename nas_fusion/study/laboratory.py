@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from nas_fusion.analysis.naming import points
 from nas_fusion.samplers import load_sampler
+from nas_fusion.study.made_of import find_again, made_of
 from nas_fusion.study.ranking import check_rankable
 from nas_fusion.study.restricted import RestrictedSpace
 from nas_fusion.study.shortening import pruner_of
@@ -31,10 +32,12 @@ class Laboratory:
         spec: The specification of its studies; they may differ in the sampler, and in the module (see `within`).
         space: The search space.
         cohort: The cohort with its test subjects, which the worker never sees.
+        allow_local_code: Whether code of files that its studies name may run; what runs already needs no permission.
     """
 
-    def __init__(self, spec: StudySpec, space: SearchSpace, cohort: Cohort) -> None:
-        self.spec, self.space, self.cohort = spec, space, cohort
+    def __init__(self, spec: StudySpec, space: SearchSpace, cohort: Cohort, *, allow_local_code: bool = False) -> None:
+        self.spec, self.space, self.cohort = made_of(spec, space), space, cohort
+        self.allow_local_code = allow_local_code
         self._last: Laboratory | None = None
 
     def within(self, module: str) -> Laboratory:
@@ -53,7 +56,8 @@ class Laboratory:
         if self._last is None or self._last.spec.module != module:
             if self.spec.module not in ("", JOINT):
                 raise ValueError(f"`module` must be {self.spec.module!r} in its own laboratory, but got {module!r}.")
-            self._last = Laboratory(self.spec.replace(module=module), RestrictedSpace(self.space, module), self.cohort)
+            spec, restricted = self.spec.replace(module=module), RestrictedSpace(self.space, module)
+            self._last = Laboratory(spec, restricted, self.cohort, allow_local_code=self.allow_local_code)
             self._last.__dict__["store"] = self.store
         return self._last
 
@@ -101,6 +105,7 @@ class Laboratory:
         Raises:
             ValueError: If there is none of that name, an option is wrong, or it needs a supernet that the space does not have.
         """
+        find_again(spec, kinds=("samplers",), allow_local_code=self.allow_local_code)
         sampler = load_sampler(
             spec.sampler, self.space, seed=spec.seed, inherit=spec.inherit, n_trials=spec.trials, **spec.sampler_options
         )
@@ -112,8 +117,12 @@ class Laboratory:
         return pruner_of(spec, self)
 
 
-def prepare(spec: StudySpec) -> Laboratory:
+def prepare(spec: StudySpec, *, allow_local_code: bool = False) -> Laboratory:
     """Return the laboratory of a study that exists.
+
+    Args:
+        spec: Its specification.
+        allow_local_code: Whether code of files that it names may run.
 
     Raises:
         ValueError: If the data are not what the study was made with any more, or something that it names is not installed.
@@ -121,6 +130,7 @@ def prepare(spec: StudySpec) -> Laboratory:
     from nas_fusion.cohorts import load_cohort
     from nas_fusion.space import load_space
 
+    find_again(spec, allow_local_code=allow_local_code)
     cohort = load_cohort(spec.source, **spec.source_options)
     for name, found, made_with in (
         ("fingerprint", cohort.fingerprint, spec.fingerprint),
@@ -132,7 +142,8 @@ def prepare(spec: StudySpec) -> Laboratory:
                 f"is now {found[:12]}, not {made_with[:12]}."
             )
     space = load_space(spec.space, **spec.space_options)
-    return Laboratory(spec, RestrictedSpace(space, spec.module) if spec.module not in ("", JOINT) else space, cohort)
+    space = RestrictedSpace(space, spec.module) if spec.module not in ("", JOINT) else space
+    return Laboratory(spec, space, cohort, allow_local_code=allow_local_code)
 
 
 def split_digest(splits: Splits | None) -> str:

@@ -10,6 +10,7 @@ from optuna.pruners import BasePruner, NopPruner
 from nas_fusion.pruners import HalvingPruner, RacingPruner
 from nas_fusion.samplers.options import taken_by
 from nas_fusion.study.budget import equal_budgets
+from nas_fusion.study.made_of import made_of
 
 if TYPE_CHECKING:
     from nas_fusion.study.laboratory import Laboratory
@@ -32,7 +33,10 @@ def arm_specs(
         ValueError: If nobody takes an option, nothing can be shortened, or something needs more losses than there will be.
     """
     specs = {
-        name: spec.replace(sampler=name, sampler_options=taken_by(name, options, samplers, called=called)) for name in samplers
+        name: made_of(
+            spec.replace(sampler=name, sampler_options=taken_by(name, options, samplers, called=called)), laboratory.space
+        )
+        for name in samplers
     }
     samplers_of = {name: laboratory.sampler(each) for name, each in specs.items()}
     specs = equal_budgets(specs, samplers_of, laboratory.space)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,12 +14,14 @@ from nas_fusion import history
 from nas_fusion.differences import differences
 from nas_fusion.pruners import least_folds
 from nas_fusion.space import check_inherit
+from nas_fusion.spelling import did_you_mean
 
 JOINT = "joint"
 """`StudySpec.module` of a study that chooses among all modules of a comparison of modules."""
 
 # What may change between two runs of one study: none of it changes a number.
-_FREE = ("source", "device", "artifacts", "command", "trials")
+_FREE = ("source", "device", "artifacts", "command", "trials", "plugins")
+_LEFT_OUT = ("plugins", "local_code")  # where they are empty
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,8 @@ class StudySpec:
         split: Digest of the cohort's splits.
         command: The command line that made the study.
         module: Of a comparison of modules: the one choice that the study keeps to, `joint` for all of them; else empty.
+        plugins: What it is made of, see `nas_fusion.ingredients`.
+        local_code: What of that is code of files, with `kind`, `name`, `path` and `sha256` each.
     """
 
     space: str
@@ -68,6 +71,8 @@ class StudySpec:
     artifacts: str = ""
     command: str = ""
     module: str = ""
+    plugins: Sequence[Mapping[str, Any]] = ()
+    local_code: Sequence[Mapping[str, str]] = ()
 
     def __post_init__(self) -> None:
         check_inherit(self.inherit)
@@ -82,7 +87,7 @@ class StudySpec:
 
     def to_json(self) -> dict[str, Any]:
         """Return the specification as a JSON-compatible mapping."""
-        return dataclasses.asdict(self)
+        return {name: value for name, value in dataclasses.asdict(self).items() if value or name not in _LEFT_OUT}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> StudySpec:
@@ -104,7 +109,9 @@ class StudySpec:
     @property
     def identity(self) -> dict[str, Any]:
         """What must be the same when a study is resumed."""
-        return {name: value for name, value in self.to_json().items() if name not in _FREE}
+        code = {f"{row['kind']}.{row['name']}": row["sha256"] for row in self.local_code}  # wherever the file is
+        values = {name: value for name, value in self.to_json().items() if name not in (*_FREE, "local_code")}
+        return values | ({"local_code": code} if code else {})
 
 
 def open_study(spec: StudySpec, storage: BaseStorage, name: str) -> optuna.Study:
@@ -124,10 +131,22 @@ def open_study(spec: StudySpec, storage: BaseStorage, name: str) -> optuna.Study
             raise ValueError(f"`study` must be one that nas-fusion made, but {name!r} holds other trials; choose another name.")
         history.describe(study, spec.to_json())
         return study
-    found = differences(StudySpec.from_json(stored).identity, spec.identity)
+    before = StudySpec.from_json(stored)
+    found = _changed_code(before, spec) or differences(before.identity, spec.identity)
     if found:
         raise ValueError(f"`study` {name!r} cannot be resumed: {'; '.join(found)}. Choose another name with --study.")
     return study
+
+
+def _changed_code(before: StudySpec, spec: StudySpec) -> list[str]:
+    """Return which local code is not what it was, a sentence without its full stop each."""
+    now = {(row["kind"], row["name"]): row for row in spec.local_code}
+    kept = [(row, now.get((row["kind"], row["name"]), row)) for row in before.local_code]
+    return [
+        f"the {row['kind'][:-1]} {row['name']!r} is code of {new['path']}, which has changed since the study was made"
+        for row, new in kept
+        if new["sha256"] != row["sha256"]
+    ]
 
 
 def load_study(storage: BaseStorage, name: str) -> tuple[optuna.Study, StudySpec]:
@@ -138,8 +157,7 @@ def load_study(storage: BaseStorage, name: str) -> tuple[optuna.Study, StudySpec
     """
     known = optuna.get_all_study_names(storage)
     if name not in known:
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else f" There are: {', '.join(sorted(known)) or 'none'}."
+        hint = did_you_mean(name, known) or f" There are: {', '.join(sorted(known)) or 'none'}."
         raise ValueError(f"`study` must be in the storage, but there is no {name!r}.{hint}")
     # Optuna's default pruner compares trials by the time at which they end: the result would depend on chance.
     study = optuna.load_study(storage=storage, study_name=name, pruner=optuna.pruners.NopPruner())

@@ -201,7 +201,7 @@ def _serve(connection: Connection, spec: StudySpec, storage: str, index: int) ->
     os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        laboratory = prepare(spec)
+        laboratory = prepare(spec, allow_local_code=True)  # whoever started this process runs it already
         studies = open_storage(storage) if storage else InMemoryStorage()
         while True:
             job = connection.recv()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from nas_fusion import Configuration, SearchSpace, Stage
@@ -65,6 +66,7 @@ class ExpertRoutingSpace(SearchSpace):
     cohort = "simulated-connectomes"
     presets = ("small", "as_published")
     words = WORDS
+    takes_plugins = MappingProxyType({"gating": "routers"})
 
     def __init__(
         self,
@@ -97,6 +99,12 @@ class ExpertRoutingSpace(SearchSpace):
     def meaning(self) -> dict[str, Any]:
         """Return what networks and method are made of, the preset's values included."""
         return {"model": asdict(self.design.model), "method": asdict(self.design.method)}
+
+    def uses(self, configuration: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+        """Return the plug-ins that the network of a configuration is made of: the space, and the routers of its mixtures."""
+        mixtures = [mixture for mixture in self.design_of(configuration).mixtures.values() if mixture is not None]
+        routers = tuple(dict.fromkeys(mixture.router_options()[0] for mixture in mixtures))
+        return super().uses(configuration) | ({"routers": routers} if routers else {})
 
     def is_active(self, parameter: str, configuration: Mapping[str, str]) -> bool:
         """Return whether a parameter has any effect given the other choices of a configuration."""
