@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -86,6 +86,18 @@ class Predictions:
     labels: npt.NDArray[np.int64]
     probabilities: npt.NDArray[np.float64]
     seed: npt.NDArray[np.int64] | None = None
+
+    def of(self, subjects: Collection[str]) -> Predictions:
+        """Return the rows of some subjects, in their order here; others of them are passed over."""
+        wanted = set(subjects)
+        rows = np.array([subject in wanted for subject in self.subjects], dtype=bool)
+        return Predictions(
+            subjects=tuple(subject for subject, kept in zip(self.subjects, rows, strict=True) if kept),
+            fold=self.fold[rows],
+            labels=self.labels[rows],
+            probabilities=self.probabilities[rows],
+            seed=None if self.seed is None else self.seed[rows],
+        )
 
     @property
     def losses(self) -> npt.NDArray[np.float64]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from nas_fusion.analysis.anova import ParameterEffects, shapley_effects
 from nas_fusion.analysis.arms import BASELINE, Arm, Comparison, Unfinished
+from nas_fusion.analysis.availability import availability_summary, availability_table
 from nas_fusion.analysis.bootstrap import Estimate, bootstrap_scores
 from nas_fusion.analysis.cross_sentences import cross_validation_columns, cross_validation_findings
 from nas_fusion.analysis.cross_validation import CrossValidation, cross_validation_table, fold_table
@@ -49,6 +50,8 @@ __all__ = [
     "Unfinished",
     "WayOut",
     "as_study",
+    "availability_summary",
+    "availability_table",
     "bootstrap_scores",
     "chance_of_acceptance",
     "chance_regret",

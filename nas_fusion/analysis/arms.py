@@ -134,6 +134,7 @@ class Comparison:
         epochs_in_vain: Epochs of these, over all folds.
         escapes: Searches replayed on the landscape where one of the arms was trapped: what others would have found and cost.
         routing: What mixtures of experts did with the validation subjects, `None` where no model has any.
+        availability: Each subject to the modalities that it has; empty where everybody has everything.
         settings: Seed, folds, plan, device, versions: JSON-compatible, for the report's last section.
     """
 
@@ -150,6 +151,7 @@ class Comparison:
     epochs_in_vain: float = 0.0
     escapes: tuple[Escape, ...] = ()
     routing: RoutingEvidence | None = None
+    availability: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nas_fusion.analysis.advice import next_command
 from nas_fusion.analysis.arms import Arm, Comparison
+from nas_fusion.analysis.diagnosis_of_availability import by_availability
 from nas_fusion.analysis.diagnosis_of_cohort import above_or_below_floors, noisy_modality
 from nas_fusion.analysis.diagnosis_of_control import longer_training
 from nas_fusion.analysis.diagnosis_of_folds import folds_disagree
@@ -30,8 +31,9 @@ def diagnose(comparison: Comparison) -> list[Finding]:
 
     The verdict is that of the first search; only where its model has learned nothing, that comes before. The failure
     signatures follow: late fusion wins, a single modality or a linear model is as good, losses beyond the provable floors, one
-    modality is much noisier, too few subjects, folds that disagree, what longer training brings by itself, what shortened a
-    search and what it cut, a greedy search that is trapped, and what the evidence on routing says.
+    modality is much noisier, who lacks modalities is predicted much worse, too few subjects, folds that disagree, what longer
+    training brings by itself, what shortened a search and what it cut, a greedy search that is trapped, and what the evidence
+    on routing says.
 
     Raises:
         ValueError: If the comparison holds no search.
@@ -162,6 +164,7 @@ _FAMILIES = (
     against_dense,
     above_or_below_floors,
     noisy_modality,
+    by_availability,
     few_subjects,
     folds_disagree,
 )

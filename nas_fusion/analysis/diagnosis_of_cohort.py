@@ -13,7 +13,7 @@ from nas_fusion.analysis.diagnosis_of_references import ALONE, is_clear
 from nas_fusion.analysis.findings import Finding
 from nas_fusion.analysis.gain import gain_of
 from nas_fusion.analysis.naming import chosen_in_words
-from nas_fusion.analysis.paired import paired_difference
+from nas_fusion.analysis.paired import on_common_subjects, paired_difference
 from nas_fusion.record import Predictions
 from nas_fusion.words import Words
 
@@ -49,13 +49,17 @@ def noisy_modality(comparison: Comparison, arm: Arm) -> list[Finding]:
     if len(alone) < 2:
         return []
     chance = _entropy(arm.validation)
-    told = {name: chance - float(a.validation.losses.mean()) for name, a in alone.items()}
+    told = {name: _entropy(a.validation) - float(a.validation.losses.mean()) for name, a in alone.items()}
     worst, best = min(told, key=told.__getitem__), max(told, key=told.__getitem__)
-    apart = paired_difference(alone[worst].validation, alone[best].validation)
+    both = on_common_subjects(alone[worst].validation, alone[best].validation)
+    if len(set(both[0].subjects)) < 2:
+        return []
+    apart = paired_difference(*both)
     if told[best] <= 0 or told[worst] > told[best] / 2 or apart.low <= 0:
         return []
     seen = (
-        f"{worst} alone reaches {chance - told[worst]:.3f} nats and {best} alone {chance - told[best]:.3f}, "
+        f"{worst} alone reaches {alone[worst].validation.losses.mean():.3f} nats and {best} alone "
+        f"{alone[best].validation.losses.mean():.3f}, "
         f"where knowing nothing costs {chance:.3f}"
     )
     if _fused_helps(comparison, arm, alone[best]):
@@ -73,7 +77,7 @@ def noisy_modality(comparison: Comparison, arm: Arm) -> list[Finding]:
 def _fused_helps(comparison: Comparison, arm: Arm, alone: Arm) -> bool:
     """Return whether fusing is proven to help: over the baseline, or where that fuses already, over the best modality alone."""
     if comparison.space.words.baseline_fuses:
-        return is_clear(paired_difference(alone.validation, arm.validation))
+        return is_clear(paired_difference(*on_common_subjects(alone.validation, arm.validation)))
     gain = gain_of(comparison, arm)
     return gain is not None and gain.confirmed and arm.best != comparison.space.baseline
 

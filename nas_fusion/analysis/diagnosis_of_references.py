@@ -7,7 +7,7 @@ from nas_fusion.analysis.arms import Arm, Comparison
 from nas_fusion.analysis.findings import Finding
 from nas_fusion.analysis.gain import NEGLIGIBLE
 from nas_fusion.analysis.naming import chosen_in_words
-from nas_fusion.analysis.paired import PairedDifference, paired_difference
+from nas_fusion.analysis.paired import PairedDifference, on_common_subjects, paired_difference
 
 ALONE, LINEAR, DENSE = "alone:", "logistic:", "dense"
 
@@ -22,7 +22,7 @@ def against_alone(comparison: Comparison, arm: Arm) -> list[Finding]:
     best = _best(comparison, ALONE)
     if best is None or len(_named(comparison, ALONE)) < 2:
         return []
-    lead = paired_difference(best.validation, arm.validation)
+    lead = paired_difference(*on_common_subjects(best.validation, arm.validation))
     if is_clear(lead):
         sentence = f"The modalities together tell more than any of them alone: {_leads(comparison, arm, best, lead)}."
         return [Finding("fused_beats_alone", sentence, level="good")]
@@ -99,7 +99,7 @@ def _leads(comparison: Comparison, arm: Arm, other: Arm, lead: PairedDifference)
     chosen = chosen_in_words(comparison.space, arm)
     test = ""
     if arm.test is not None and other.test is not None:
-        test = f"; on the test subjects {in_numbers(paired_difference(other.test, arm.test))}"
+        test = f"; on the test subjects {in_numbers(paired_difference(*on_common_subjects(other.test, arm.test)))}"
     return (
         f"{chosen} has {arm.value:.3f} nats and {other.title}, the best of its kind, {other.value:.3f}; the difference for the "
         f"same validation subjects is {in_numbers(lead)}{test}"

@@ -69,11 +69,19 @@ def subject_differences(a: Predictions, b: Predictions) -> Array:
     Raises:
         ValueError: If the two are not predictions of the same subjects.
     """
-    losses_a, losses_b = _by_subject(a), _by_subject(b)
+    losses_a, losses_b = losses_by_subject(a), losses_by_subject(b)
     if losses_a.keys() != losses_b.keys():
         odd = sorted(losses_a.keys() ^ losses_b.keys())
         raise ValueError(f"`a` and `b` must predict the same subjects, but {len(odd)} are in one only, such as {odd[0]!r}.")
     return np.array([losses_a[subject] - losses_b[subject] for subject in sorted(losses_a)])
+
+
+def on_common_subjects(a: Predictions, b: Predictions) -> tuple[Predictions, Predictions]:
+    """Return the predictions of two models of the subjects that both predict: single modalities predict who has them."""
+    if set(a.subjects) == set(b.subjects):
+        return a, b
+    common = set(a.subjects) & set(b.subjects)
+    return a.of(common), b.of(common)
 
 
 def chance_of_acceptance(candidates: int) -> float:
@@ -87,7 +95,8 @@ def chance_of_acceptance(candidates: int) -> float:
     return candidates / (candidates + 1)
 
 
-def _by_subject(predictions: Predictions) -> dict[str, float]:
+def losses_by_subject(predictions: Predictions) -> dict[str, float]:
+    """Return each subject's loss in nats, the mean where it has several rows."""
     subjects, rows = np.unique(np.array(predictions.subjects), return_inverse=True)
     means = np.bincount(rows, weights=predictions.losses) / np.bincount(rows)
     return dict(zip(subjects.tolist(), means.tolist(), strict=True))

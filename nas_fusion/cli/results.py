@@ -83,7 +83,7 @@ def _print_diagnosis(comparison: Comparison) -> None:
 def search_json(comparison: Comparison, url: str, report: Path) -> dict[str, Any]:
     """Return the JSON object of `search`."""
     outcome = _outcome_json(comparison.arms[0], comparison)
-    return {**outcome, **_routing_json(comparison), "storage": url, "report": str(report)}
+    return {**outcome, **_routing_json(comparison), **_availability_json(comparison), "storage": url, "report": str(report)}
 
 
 def comparison_json(comparison: Comparison, url: str, report: Path) -> dict[str, Any]:
@@ -102,7 +102,15 @@ def comparison_json(comparison: Comparison, url: str, report: Path) -> dict[str,
         "references": [_reference_json(arm, scores) for arm in comparison.arms if not arm.is_search],
         "points": _points_json(comparison),
         **_routing_json(comparison),
+        **_availability_json(comparison),
     }
+
+
+def _availability_json(comparison: Comparison) -> dict[str, Any]:
+    """Return the scores of subjects by what modalities they have, nothing where everybody has everything."""
+    from nas_fusion.analysis import availability_summary
+
+    return {"availability": availability_summary(comparison)} if comparison.availability else {}
 
 
 def _routing_json(comparison: Comparison) -> dict[str, Any]:

@@ -132,6 +132,14 @@ class Cohort:
         complete = self.present.all(0).tolist()
         return tuple(name for name, whole in zip(self.modalities, complete, strict=True) if not whole)
 
+    @property
+    def availability(self) -> dict[str, tuple[str, ...]]:
+        """Each subject to the names of the modalities that it has; empty where everybody has everything."""
+        if not self.lacking:
+            return {}
+        rows = zip(self.subjects, self.present.tolist(), strict=True)
+        return {subject: tuple(n for n, there in zip(self.modalities, row, strict=True) if there) for subject, row in rows}
+
     def positions(self, subjects: Sequence[str]) -> torch.Tensor:
         """Return the positions `(n,)` of subject ids.
 

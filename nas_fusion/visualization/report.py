@@ -9,6 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from nas_fusion.analysis.arms import Comparison
+from nas_fusion.analysis.availability import READING as READING_AVAILABILITY
+from nas_fusion.analysis.availability import availability_columns, availability_table
 from nas_fusion.analysis.diagnosis import diagnose
 from nas_fusion.analysis.routing_tables import READING_ADAPTIVITY, READING_LAYERS, adaptivity_columns, layer_columns
 from nas_fusion.analysis.tables import comparison_table, replay_columns, search_columns, test_columns
@@ -43,6 +45,7 @@ def _body(comparison: Comparison) -> Iterator[str]:
         yield "<h2>Diagnosis</h2>"
         yield from map(finding_html, others)
     yield from _tables(comparison)
+    yield from _availability(comparison)
     yield from map(_figure, all_figures(comparison))
     yield from _routing(comparison)
     yield from _replays(comparison)
@@ -79,6 +82,17 @@ def _tables(comparison: Comparison) -> Iterator[str]:
             '<p class="about">Below each score its 95 % bootstrap interval over subjects, drawn within each class. What '
             "training again would change is not in them.</p>"
         )
+
+
+def _availability(comparison: Comparison) -> Iterator[str]:
+    table = availability_table(comparison)
+    if not len(table):
+        return
+    yield "<h2>By available modalities</h2>"
+    for part, rows in table.groupby("part", sort=False):
+        yield f"<p>{str(part).capitalize()} subjects:</p>"
+        yield table_html(availability_columns(rows), rows["modalities"], "Available")
+    yield f'<p class="about">{html.escape(READING_AVAILABILITY)}</p>'
 
 
 def _reading(comparison: Comparison) -> str:
