@@ -1,7 +1,6 @@
 """Fusion points of multi-stream networks: where the streams of several modalities exchange information."""
 
-from search_spaces.fusion_points.backbones import BackboneOptions
 from search_spaces.fusion_points.presets import PRESETS, Preset
 from search_spaces.fusion_points.space import FusionPointSpace
 
-__all__ = ["PRESETS", "BackboneOptions", "FusionPointSpace", "Preset"]
+__all__ = ["PRESETS", "FusionPointSpace", "Preset"]

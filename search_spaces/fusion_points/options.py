@@ -1,4 +1,4 @@
-"""Options of the space, sorted by what they belong to: backbone, training plan or fusion modules."""
+"""Options of the space, sorted by what they belong to: backbones, training plan or fusion modules."""
 
 from __future__ import annotations
 
@@ -6,17 +6,15 @@ import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 
-from nas_fusion import TrainingPlan, build_module, plugins
-from search_spaces.fusion_points.backbones import BackboneOptions
+from nas_fusion import TrainingPlan, build_backbone, build_module, plugins
 
-T = TypeVar("T", BackboneOptions, TrainingPlan)
-_OPTIONAL = ("inherited_epochs", "patience")
-_BACKBONE = tuple(field.name for field in fields(BackboneOptions))
+_OPTIONAL = {"inherited_epochs": int, "patience": int, "inherited_learning_rate": float}
 _PLAN = tuple(field.name for field in fields(TrainingPlan))
+_KINDS = {int: "a whole number", float: "a number", str: "a word", bool: "true or false"}
 
 
 @dataclass(frozen=True)
@@ -24,47 +22,70 @@ class SortedOptions:
     """Options by what they belong to.
 
     Attributes:
-        backbone: Fields of `BackboneOptions`.
+        backbones: Name of a backbone to the options that it takes.
         plan: Fields of `TrainingPlan`.
         modules: Name of a fusion module to the options that it takes.
     """
 
-    backbone: Mapping[str, Any]
+    backbones: Mapping[str, Mapping[str, Any]]
     plan: Mapping[str, Any]
     modules: Mapping[str, Mapping[str, Any]]
 
 
-def sort_options(options: Mapping[str, Any], modules: Sequence[str]) -> SortedOptions:
-    """Return options by what they belong to; an option of several fusion modules goes to each of them.
+def sort_options(options: Mapping[str, Any], modules: Sequence[str], backbones: Sequence[str]) -> SortedOptions:
+    """Return options by what they belong to; an option of several modules or backbones goes to each of them.
 
     Raises:
-        ValueError: If an option belongs to nothing, or a module is unknown.
+        ValueError: If an option belongs to nothing or is out of its range, or a module or backbone is unknown.
     """
-    takes = {module: module_options(module) for module in modules}
-    known = [*_BACKBONE, *_PLAN, *dict.fromkeys(name for names in takes.values() for name in names)]
+    of_backbones = {name: options_of("backbones", name) for name in dict.fromkeys(backbones)}
+    of_modules = {name: options_of("modules", name) for name in dict.fromkeys(modules)}
+    own = [name for takes in (of_backbones, of_modules) for names in takes.values() for name in names]
+    known = [*_PLAN, *dict.fromkeys(own)]
     for option in options:
         if option not in known:
             close = get_close_matches(option, known, n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise ValueError(f"`options` must be among {', '.join(known)}, but got {option!r}.{hint}")
-    given = {m: {name: value for name, value in options.items() if name in names} for m, names in takes.items()}
-    for module, own in given.items():
-        _check_module(module, own)
-    return SortedOptions(
-        backbone={name: value for name, value in options.items() if name in _BACKBONE},
-        plan={name: value for name, value in options.items() if name in _PLAN},
-        modules=given,
+    given = SortedOptions(
+        backbones={name: _among(options, takes) for name, takes in of_backbones.items()},
+        plan=_among(options, _PLAN),
+        modules={name: _among(options, takes) for name, takes in of_modules.items()},
     )
+    for name, values in given.modules.items():
+        _check_module(name, values)
+    for name, values in given.backbones.items():
+        _check_backbone(name, values)
+    return given
 
 
-def changed(default: T, options: Mapping[str, Any]) -> T:
-    """Return a preset's part with some fields changed.
+def changed(default: TrainingPlan, options: Mapping[str, Any]) -> TrainingPlan:
+    """Return a preset's training plan with some fields changed.
 
     Raises:
         ValueError: If a value is of another kind than the field, or out of its range.
     """
     values = {name: _value(name, value, getattr(default, name)) for name, value in options.items()}
     return replace(default, **values)
+
+
+def options_of(kind: str, name: str) -> tuple[str, ...]:
+    """Return the names of the options that a registered module or backbone takes, beside what every module is given.
+
+    Raises:
+        ValueError: If nothing has that name.
+    """
+    return tuple(parameter for parameter in _parameters(kind, name) if parameter not in ("channels", "spatial_dims"))
+
+
+def _parameters(kind: str, name: str) -> dict[str, inspect.Parameter]:
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    signature = inspect.signature(plugins.load(kind, name))
+    return {parameter: given for parameter, given in signature.parameters.items() if given.kind in named}
+
+
+def _among(options: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name in names}
 
 
 def _value(name: str, value: Any, default: Any) -> Any:
@@ -75,26 +96,21 @@ def _value(name: str, value: Any, default: Any) -> Any:
         if isinstance(value, (list, tuple)) and all(type(axis) is int for axis in value):
             return tuple(value)
         raise ValueError(f"`flips` must be a list of axes, but got {value!r}.")
-    wanted = int if name in _OPTIONAL else type(default)
+    wanted = _OPTIONAL.get(name, type(default))
     if type(value) is wanted or (wanted is float and type(value) is int):
         return value
-    kind = {int: "a whole number", float: "a number", str: "a word", bool: "true or false"}[wanted]
-    raise ValueError(f"`{name}` must be {kind}, but got {value!r}.")
+    raise ValueError(f"`{name}` must be {_KINDS[wanted]}, but got {value!r}.")
 
 
-def _check_module(module: str, options: Mapping[str, Any]) -> None:
+def _check_module(name: str, options: Mapping[str, Any]) -> None:
     """Raise unless a module can be built with its options; no memory is filled and no random number is drawn."""
     with torch.device("meta"):
-        build_module(module, (8, 8), **options)
+        build_module(name, (8, 8), **options)
 
 
-def module_options(module: str) -> tuple[str, ...]:
-    """Return the names of the options that a registered fusion module takes beside `channels` and `spatial_dims`.
-
-    Raises:
-        ValueError: If no module has that name.
-    """
-    signature = inspect.signature(plugins.load("modules", module))
-    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    own = ("channels", "spatial_dims")
-    return tuple(name for name, given in signature.parameters.items() if given.kind in named and name not in own)
+def _check_backbone(name: str, options: Mapping[str, Any]) -> None:
+    """Raise unless options are of the kind of their defaults, and the backbone takes them."""
+    for option, parameter in _parameters("backbones", name).items():
+        if option in options and type(parameter.default) in _KINDS:
+            _value(option, options[option], parameter.default)
+    build_backbone(name, **options)

@@ -11,10 +11,10 @@ import torch
 from torch import nn
 
 from nas_fusion import Configuration, Reference, Stage, Stream
-from search_spaces.fusion_points.backbones import BackboneOptions, build_stream
 
 if TYPE_CHECKING:
     from nas_fusion.cohorts import Inputs, Modality
+    from search_spaces.fusion_points.layout import Layout
     from search_spaces.fusion_points.space import FusionPointSpace
 
 
@@ -39,11 +39,11 @@ class Unimodal(nn.Module):
 
 
 class EarlyFusion(nn.Module):
-    """One stream that sees all modalities stacked as channels.
+    """One stream that sees all modalities together.
 
     Args:
-        modalities: Names of the modalities, images of one shape, in the order of stacking.
-        stream: A stream for all their channels together.
+        modalities: Names of the modalities, images of one shape or vectors, in the order of stacking.
+        stream: A stream for all their channels or features together.
     """
 
     def __init__(self, modalities: tuple[str, ...], stream: Stream) -> None:
@@ -67,24 +67,34 @@ def references(space: FusionPointSpace, inputs: Inputs) -> dict[str, Reference]:
     """Return the comparison arms of a space for a cohort, by key.
 
     "Brute-force ensemble" is not explained in arXiv 2505.02467: both readings are here, `all_active` (every module in one
-    network) and `ensemble_of_placements` (the mean over separately trained placements), with the space's first module. Early
-    fusion (stacked channels) is our addition; it exists where all modalities are images of one shape.
+    network) and `ensemble_of_placements` (the mean over separately trained placements), with each point's first choice. Early
+    fusion is our addition: images of one shape are stacked as channels, vectors are put one after the other; there is none for
+    other modalities.
     """
-    classes, module = len(inputs.classes), space.modules[0]
     arms = {f"alone:{m.name}": _alone(space, m, inputs) for m in inputs.modalities}
-    placements = tuple(space.complete({point: module}) for point in space.parameters)
-    everywhere = space.complete(dict.fromkeys(space.parameters, module))
+    first = {point: choices[1] for point, choices in space.parameters.items()}
+    placements = tuple(space.complete({point: choice}) for point, choice in first.items())
     arms["late_fusion"] = Reference("late fusion", members=tuple(arms))
-    arms["all_active"] = Reference("all points active", members=(everywhere,))
+    arms["all_active"] = Reference("all points active", members=(space.complete(first),))
     arms["ensemble_of_placements"] = Reference("ensemble of placements", members=placements)
-    if len({(m.kind, m.shape[1:]) for m in inputs.modalities}) == 1 and inputs.modalities[0].kind == "image":
-        model = partial(_early_fusion, inputs, classes, space.backbone, space.points)
+    together = stacked(inputs.modalities)
+    if together is not None:
+        model = partial(_early_fusion, inputs, together, space.layout)
         arms["early_fusion"] = Reference("early fusion", (_stage(space, inputs, "early_fusion", model),), ours=True)
     return arms
 
 
+def stacked(modalities: Sequence[Modality]) -> Modality | None:
+    """Return images of one shape as one with all their channels, vectors as one of all their features; `None` for others."""
+    first, kinds = modalities[0], {modality.kind for modality in modalities}
+    if kinds not in ({"image"}, {"vector"}) or len({modality.shape[1:] for modality in modalities}) > 1:
+        return None
+    size = sum(modality.shape[0] for modality in modalities)
+    return type(first)("stacked", first.kind, (size, *first.shape[1:]))
+
+
 def _alone(space: FusionPointSpace, modality: Modality, inputs: Inputs) -> Reference:
-    model = partial(_unimodal, modality, len(inputs.classes), space.backbone, space.points)
+    model = partial(_unimodal, modality, len(inputs.classes), space.layout)
     stage = replace(_stage(space, inputs, f"alone:{modality.name}", model), needs=modality.name)
     return Reference(f"{modality.name} alone", (stage,))
 
@@ -93,12 +103,12 @@ def _stage(space: FusionPointSpace, inputs: Inputs, name: str, model: partial[nn
     return Stage(name, space.plan_for(inputs), model, Configuration({}))
 
 
-def _unimodal(modality: Modality, classes: int, options: BackboneOptions, points: Sequence[str]) -> nn.Module:
-    return Unimodal(modality.name, build_stream(modality, classes, options, points))
+def _unimodal(modality: Modality, classes: int, layout: Layout) -> nn.Module:
+    return Unimodal(modality.name, layout.stream(modality, classes))
 
 
-def _early_fusion(inputs: Inputs, classes: int, options: BackboneOptions, points: Sequence[str]) -> nn.Module:
-    first = inputs.modalities[0]
-    channels = sum(modality.shape[0] for modality in inputs.modalities)
-    stacked = type(first)("stacked", "image", (channels, *first.shape[1:]))
-    return EarlyFusion(inputs.names, build_stream(stacked, classes, options, points))
+def _early_fusion(inputs: Inputs, together: Modality, layout: Layout) -> nn.Module:
+    """Return the network of early fusion: of the backbone that all modalities have, else of that for their kind."""
+    backbones = {layout.name_of(modality) for modality in inputs.modalities}
+    name = backbones.pop() if len(backbones) == 1 else layout.name_for(together.kind)
+    return EarlyFusion(inputs.names, layout.stream_of(together, len(inputs.classes), name))

@@ -1,17 +1,22 @@
-"""The search space of fusion points: after which stages of the streams which fusion module sits."""
+"""The search space of fusion points: where the streams of which modalities exchange information, and by which fusion module."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from nas_fusion import FusionModule, FusionNetwork, SearchSpace, Stage, Stream, TrainingPlan, build_module
+from nas_fusion import FusionModule, FusionNetwork, SearchSpace, Stage, Stream, TrainingPlan, build_backbone
 from nas_fusion.fusion import GatedFusion, GatedNetwork
-from search_spaces.fusion_points.backbones import POINTS, all_points, build_stream
+from nas_fusion.fusion.joins import Taps
+from search_spaces.fusion_points.checks import check_cohort, check_fit, check_modalities
+from search_spaces.fusion_points.layout import PERCEPTRON, Layout
+from search_spaces.fusion_points.losses import fusion_loss
+from search_spaces.fusion_points.meetings import Choice, build_meeting, check_meet, choices_of, read_choice, read_choices
 from search_spaces.fusion_points.options import changed, sort_options
+from search_spaces.fusion_points.points import Table, names, read_points
 from search_spaces.fusion_points.presets import PRESETS
 from search_spaces.fusion_points.references import references
 
@@ -25,7 +30,7 @@ class FusionPointSpace(SearchSpace):
 
     Every modality has a stream of its own. A configuration says after which stages the streams exchange information, and by
     which module; with none they meet in the mean of their logits. The space of
-    `arXiv 2505.02467 <https://arxiv.org/abs/2505.02467>`_, section III, for two or more modalities.
+    `arXiv 2505.02467 <https://arxiv.org/abs/2505.02467>`_, section III, for two or more modalities of any kind.
 
     Example:
         >>> space = FusionPointSpace(modules=("mmtm",), ratio=8)
@@ -34,17 +39,37 @@ class FusionPointSpace(SearchSpace):
         >>> space.complete({"layer3": "mmtm"}).to_json()
         '{"layer1": "none", "layer2": "none", "layer3": "mmtm", "layer4": "none"}'
 
+        Which of three modalities meet where:
+
+        >>> space = FusionPointSpace(points="layer1,layer4", meet="pairs", modalities=("T1w", "FLAIR", "T2w"))
+        >>> space.parameters["layer1"]
+        ('none', 'mmtm', 'mmtm(T1w,FLAIR)', 'mmtm(T1w,T2w)', 'mmtm(FLAIR,T2w)')
+
+        A volume that meets a table at different depths:
+
+        >>> table = {"early": {"T1w": "layer1", "clinical": "layer4"}, "late": {"T1w": "layer4", "clinical": "layer4"}}
+        >>> list(FusionPointSpace(points=table).parameters)
+        ['early', 'late']
+
     Args:
-        points: Where a module may sit: after the stages `layer1` to `layer4` (`None` for these four), and after single residual
-            blocks inside a stage, such as `layer2_block1`; eight in all for `resnet18`.
-        modules: Names of registered fusion modules.
-        preset: `small` (narrow residual networks for 32³ volumes, trained in seconds) or `paper` (MONAI's ResNet-18 at full
-            width; the training plan is ours, the paper's is not published).
-        **options: Whatever differs from the preset: fields of `BackboneOptions` (`backbone`, `width`, `stem_stride`, ...),
-            of `TrainingPlan` (`epochs`, `learning_rate`, ...), and options of the modules (`ratio`, `gate`, `init`).
+        points: Where a module may sit. Names: places in the backbone, after its stages (`None` for these; `layer1` to `layer4`
+            of a residual network) or inside them, such as `layer2_block1`; streams of other backbones join at the stage of the
+            same number, a perceptron and a graph network have a stage for each. Or a table: point to modality to tap, which may
+            join different depths, and some of the modalities only.
+        modules: Names of registered fusion modules, each perhaps with the modalities that meet, `mmtm(T1w,FLAIR)`; the others
+            pass by.
+        preset: `small` (narrow networks, trained in seconds) or `paper` (MONAI's ResNet-18 at full width; the training plan is
+            ours, the paper's is not published).
+        backbone: Name of the backbone of images and matrices, `None` for the preset's.
+        backbones: Modality to the name of another backbone. Vectors have a `perceptron` unless something else is said.
+        meet: Who meets in a module that names no modalities: `all` that are joined; `pairs`, also every two of them; `subsets`,
+            also every two or more.
+        modalities: Names of the cohort's modalities, in its order. Needed only where `meet` is not `all` and there is no table.
+        **options: Whatever differs from the preset: options of the backbones (`width`, `stem_stride`, `hidden`, ...), of
+            `TrainingPlan` (`epochs`, `learning_rate`, ...), and of the modules (`ratio`, `gate`, `init`).
 
     Raises:
-        ValueError: If a point, a module, the preset or an option is unknown or out of its range.
+        ValueError: If a point, a module, a backbone, the preset or an option is unknown or out of its range.
     """
 
     name = "fusion-points"
@@ -53,43 +78,65 @@ class FusionPointSpace(SearchSpace):
 
     def __init__(
         self,
-        points: Sequence[str] | str | None = None,
+        points: Sequence[str] | str | Table | None = None,
         modules: Sequence[str] | str = ("mmtm",),
         preset: str = "small",
+        *,
+        backbone: str | None = None,
+        backbones: Mapping[str, str] | None = None,
+        meet: str = "all",
+        modalities: Sequence[str] | str | None = None,
         **options: Any,
     ) -> None:
-        self.points = POINTS if points is None else _names("points", points)
-        self.modules = _names("modules", modules)
-        self.preset = preset
-        _check_modules(self.modules)
-        if preset not in PRESETS:
-            close = get_close_matches(str(preset), PRESETS, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise ValueError(f"`preset` must be one of {', '.join(PRESETS)}, but got {preset!r}.{hint}")
-        given = sort_options(options, self.modules)
-        self.module_options = given.modules
-        self.backbone = changed(PRESETS[preset].backbone, given.backbone)
-        self.plan = changed(PRESETS[preset].plan, given.plan)
-        known = all_points(self.backbone.backbone)
-        _check_points(self.points, known)
-        self._options = dict(options)
-        super().__init__({point: ("none", *self.modules) for point in known if point in self.points})
+        default = PRESETS[_check_preset(preset)]
+        self.preset, self.meet = preset, check_meet(meet)
+        self.modalities = None if modalities is None else names("modalities", modalities)
+        asked = read_choices(names("modules", modules))
+        self.modules = tuple(map(str, asked))
+        primary, own = default.backbone if backbone is None else backbone, _words("backbones", backbones)
+        given = sort_options(options, [choice.module for choice in asked], [primary, PERCEPTRON, *own.values()])
+        made_of = {name: {**default.backbones.get(name, {}), **changes} for name, changes in given.backbones.items()}
+        self.module_options, self.plan = given.modules, changed(default.plan, given.plan)
+        self.layout = Layout(read_points(points, build_backbone(primary, **made_of[primary])), primary, own, made_of)
+        if self.modalities is not None:
+            check_modalities(self.modalities, self.layout, asked)
+        self._choices = {point: self._offered(point, asked) for point in self.points}
+        _check_used(asked, self._choices)
+        said = {"backbone": backbone, "backbones": own, "meet": meet if meet != "all" else None, "modalities": self.modalities}
+        self._options = {name: value for name, value in said.items() if value} | options
+        self._fitting = set[Any]()
+        super().__init__({point: ("none", *map(str, offered)) for point, offered in self._choices.items()})
+
+    @property
+    def points(self) -> tuple[str, ...]:
+        """The names of the points, in order."""
+        return self.layout.points.names
 
     def options(self) -> dict[str, Any]:
         """Return what must be given to `load_space` to get this space again: JSON-compatible keyword arguments."""
         own = {name: list(value) if isinstance(value, tuple) else value for name, value in self._options.items()}
-        return {"points": list(self.parameters), "modules": list(self.modules), "preset": self.preset, **own}
+        table = self.layout.points.table
+        points = list(self.points) if table is None else {point: dict(row) for point, row in table.items()}
+        return {"points": points, "modules": list(self.modules), "preset": self.preset, **own}
+
+    def uses(self, configuration: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+        """Return the plug-ins of a configuration's model: the space, the modules of its active points, and the backbones."""
+        modules = dict.fromkeys(read_choice(choice).module for choice in self.active(configuration).values())
+        backbones = dict.fromkeys((self.layout.primary, *self.layout.own.values()))
+        return {**super().uses(configuration), "modules": tuple(modules), "backbones": tuple(backbones)}
 
     def build(self, configuration: Mapping[str, str], inputs: Inputs) -> FusionNetwork:
         """Return the freshly initialised network of a configuration, drawn from torch's global generator.
 
         Raises:
-            ValueError: If it is not a configuration of this space, there are fewer than two modalities, or a module cannot
-                connect streams of these widths.
+            ValueError: If it is not a configuration of this space, or the cohort does not fit: see `check_inputs`.
         """
         self.check(configuration)
-        streams = self._streams(inputs)
-        return FusionNetwork(streams, {p: self._module(m, p, streams) for p, m in self.active(configuration).items()})
+        self.check_inputs(inputs)
+        streams, taps = self._streams(inputs), self.layout.taps(inputs)
+        chosen = {point: read_choice(choice) for point, choice in self.active(configuration).items()}
+        modules = {point: self._module(choice, streams, taps[point]) for point, choice in chosen.items()}
+        return FusionNetwork(streams, modules, taps=taps)
 
     def stages(self, configuration: Mapping[str, str], inputs: Inputs) -> list[Stage]:
         """Return the one training stage of a configuration: all streams and modules together.
@@ -98,18 +145,19 @@ class FusionPointSpace(SearchSpace):
             ValueError: As `build`, or if the flips that were asked for are no axes of every modality.
         """
         self.check(configuration)
-        check_inputs(inputs)
+        self.check_inputs(inputs)
         canonical = self.canonical(configuration)
-        return [Stage("joint", self.plan_for(inputs), partial(self.build, canonical, inputs), canonical)]
+        model = partial(self.build, canonical, inputs)
+        return [Stage("joint", self.plan_for(inputs), model, canonical, loss=fusion_loss)]
 
     def supernet(self, inputs: Inputs) -> Stage:
         """Return the stage that trains the streams with every module of every point at once, each behind a gate."""
-        check_inputs(inputs)
-        return Stage("supernet", self.plan_for(inputs), partial(self._supernet, inputs), self.baseline)
+        self.check_inputs(inputs)
+        return Stage("supernet", self.plan_for(inputs), partial(self._supernet, inputs), self.baseline, loss=fusion_loss)
 
     def references(self, inputs: Inputs) -> dict[str, Reference]:
         """Return the comparison arms: each modality alone, late fusion, both readings of brute-force ensemble, early fusion."""
-        check_inputs(inputs)
+        self.check_inputs(inputs)
         return references(self, inputs)
 
     def plan_for(self, inputs: Inputs) -> TrainingPlan:
@@ -121,50 +169,70 @@ class FusionPointSpace(SearchSpace):
         images = all(modality.kind == "image" and modality.spatial_dims >= 2 for modality in inputs.modalities)
         return self.plan if images or "flips" in self._options else replace(self.plan, flips=())
 
+    def check_inputs(self, inputs: Inputs) -> None:
+        """Raise unless the streams of a cohort can meet as the space says. What fits is looked at once.
+
+        Raises:
+            ValueError: If there are fewer than two modalities or two classes; something names a modality that the cohort lacks;
+                a backbone does not take its modality; streams pass points in opposite order; or a module cannot connect streams
+                of these widths.
+        """
+        if inputs in self._fitting:
+            return
+        check_cohort(inputs)
+        if self.modalities is not None and self.modalities != inputs.names:
+            own, found = ", ".join(inputs.names), ", ".join(self.modalities)
+            raise ValueError(f"`modalities` must be those of the cohort in its order, {own}, but got {found}.")
+        every = {choice for offered in self._choices.values() for choice in offered}
+        check_modalities(inputs.names, self.layout, sorted(every))
+        check_fit(self.layout, inputs, self._choices, self._module)
+        self._fitting.add(inputs)
+
+    def _offered(self, point: str, asked: Sequence[Choice]) -> tuple[Choice, ...]:
+        """Return what a point can choose."""
+        row = self.layout.points.joined(point)
+        known = self.modalities if row is None else tuple(name for name in self.modalities or row if name in row)
+        return choices_of(asked, self.meet, known)
+
     def _supernet(self, inputs: Inputs) -> GatedNetwork:
-        streams = self._streams(inputs)
-        gated = {p: GatedFusion({m: self._module(m, p, streams) for m in self.modules}) for p in self.parameters}
-        return GatedNetwork(streams, gated)
+        streams, taps = self._streams(inputs), self.layout.taps(inputs)
+        gated = {
+            point: GatedFusion({str(choice): self._module(choice, streams, taps[point]) for choice in offered})
+            for point, offered in self._choices.items()
+        }
+        return GatedNetwork(streams, gated, taps=taps)
 
     def _streams(self, inputs: Inputs) -> dict[str, Stream]:
-        check_inputs(inputs)
-        return {m.name: build_stream(m, len(inputs.classes), self.backbone, self.points) for m in inputs.modalities}
+        return {modality.name: self.layout.stream(modality, len(inputs.classes)) for modality in inputs.modalities}
 
-    def _module(self, module: str, point: str, streams: Mapping[str, Stream]) -> FusionModule:
-        channels = [stream.taps[point].channels for stream in streams.values()]
-        spatial_dims = max(stream.spatial_dims for stream in streams.values())
-        return build_module(module, channels, spatial_dims=spatial_dims, **self.module_options[module])
-
-
-def check_inputs(inputs: Inputs) -> None:
-    """Raise unless there is something to fuse and to tell apart.
-
-    Raises:
-        ValueError: If there are fewer than two modalities or two classes.
-    """
-    if len(inputs.modalities) < 2:
-        raise ValueError(f"`inputs` must have at least two modalities to fuse, but got {list(inputs.names)}.")
-    if len(inputs.classes) < 2:
-        raise ValueError(f"`inputs` must have at least two classes, but got {list(inputs.classes)}.")
+    def _module(self, choice: Choice, streams: Mapping[str, Stream], taps: Taps) -> FusionModule:
+        channels = {name: streams[name].taps[tap].channels for name, tap in taps.items()}
+        spatial_dims = max(streams[name].spatial_dims for name in taps)
+        return build_meeting(choice, channels, spatial_dims, self.module_options[choice.module])
 
 
-def _names(argument: str, names: Sequence[str] | str) -> tuple[str, ...]:
-    if not isinstance(names, Iterable):
-        raise ValueError(f"`{argument}` must be at least one name, each once, but got {names!r}.")
-    found = tuple(name.strip() for name in names.split(",")) if isinstance(names, str) else tuple(names)
-    if not found or len(set(found)) < len(found) or not all(isinstance(name, str) and name for name in found):
-        raise ValueError(f"`{argument}` must be at least one name, each once, but got {list(found)}.")
-    return found
+def _check_preset(preset: str) -> str:
+    if preset not in PRESETS:
+        close = get_close_matches(str(preset), PRESETS, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"`preset` must be one of {', '.join(PRESETS)}, but got {preset!r}.{hint}")
+    return preset
 
 
-def _check_points(points: Sequence[str], known: Sequence[str]) -> None:
-    for point in points:
-        if point not in known:
-            close = get_close_matches(point, known, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise ValueError(f"`points` must be places in the backbone, {', '.join(known)}, but got {point!r}.{hint}")
+def _check_used(asked: Sequence[Choice], offered: Mapping[str, Sequence[Choice]]) -> None:
+    """Raise unless every point can choose something, and everything that was asked for can be chosen somewhere."""
+    for point, choices in offered.items():
+        if not choices:
+            raise ValueError(f"`modules` must let some who are joined at {point!r} meet, but got {list(map(str, asked))}.")
+    for choice in asked:
+        if not any(choice in choices for choices in offered.values()):
+            raise ValueError(f"`modules` must let modalities meet that some point joins, but got {str(choice)!r}.")
 
 
-def _check_modules(modules: Sequence[str]) -> None:
-    if "none" in modules:
-        raise ValueError("`modules` must name fusion modules, but got 'none', which every point can choose anyway.")
+def _words(argument: str, given: Mapping[str, str] | None) -> dict[str, str]:
+    """Return a mapping of words to words, an empty one for none."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping) or not all(isinstance(word, str) and word for pair in given.items() for word in pair):
+        raise ValueError(f"`{argument}` must map modalities to names, but got {given!r}.")
+    return dict(given)

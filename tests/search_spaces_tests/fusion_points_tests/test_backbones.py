@@ -56,14 +56,14 @@ def test_taps_tell_the_truth(name: str, stride: int, pool: bool) -> None:
 
 
 def test_paper_preset_is_monais_resnet18_at_full_width() -> None:
-    stream = build_stream(volume(16), 2, PRESETS["paper"].backbone)
+    stream = build_stream(volume(16), 2, BackboneOptions(**PRESETS["paper"].backbones["resnet18"]))
     expected = resnet18(spatial_dims=3, n_input_channels=1, num_classes=2)
     assert [tuple(t.shape) for t in stream.state_dict().values()] == [tuple(t.shape) for t in expected.state_dict().values()]
     assert [stream.taps[point].channels for point in POINTS] == [64, 128, 256, 512]
 
 
 def test_small_preset_is_the_network_that_the_embedded_cohort_was_designed_with() -> None:
-    stream = build_stream(volume(32), 2, PRESETS["small"].backbone).eval()
+    stream = build_stream(volume(32), 2, BackboneOptions(**PRESETS["small"].backbones["resnet18"])).eval()
     expected = ResNet(
         "basic",
         [2, 2, 2, 2],
@@ -81,7 +81,7 @@ def test_small_preset_is_the_network_that_the_embedded_cohort_was_designed_with(
 
 
 def test_layout_changes_no_value_and_no_name() -> None:
-    stream = build_stream(volume(16), 2, PRESETS["small"].backbone).double()
+    stream = build_stream(volume(16), 2, BackboneOptions(**PRESETS["small"].backbones["resnet18"])).double()
     x = torch.randn(4, 1, 16, 16, 16, dtype=torch.float64)
     assert stream.stages["stem"].layout(torch.randn(2, 8, 4, 4, 4)).is_contiguous(memory_format=torch.channels_last_3d)
     with_layout = stream(x)
@@ -115,7 +115,7 @@ def test_perceptron_has_a_layer_for_each_point() -> None:
 
 @pytest.mark.parametrize("kind", ["matrix", "covariance"])
 def test_matrix_is_a_plane_of_one_channel(kind: str) -> None:
-    stream = build_stream(Modality("SC", kind, (20, 20)), 2, PRESETS["small"].backbone)
+    stream = build_stream(Modality("SC", kind, (20, 20)), 2, BackboneOptions(**PRESETS["small"].backbones["resnet18"]))
     assert stream.spatial_dims == 2
     assert tuple(stream(torch.randn(4, 20, 20)).shape) == (4, 2)
 

@@ -56,10 +56,22 @@ def test_early_fusion_stacks_channels() -> None:
     assert torch.equal(model(data), masked)
 
 
-def test_early_fusion_needs_images_of_one_shape() -> None:
+def test_early_fusion_of_tables_puts_them_one_after_the_other() -> None:
+    inputs = Inputs((Modality("a", "vector", (4,)), Modality("b", "vector", (3,))), CLASSES)
+    (stage,) = FusionPointSpace().references(inputs)["early_fusion"].stages
+    torch.manual_seed(0)
+    model = stage.model().eval()
+    data = {m.name: torch.randn(2, *m.shape) for m in inputs.modalities}
+    assert torch.equal(model(data), model.stream(torch.cat([data["a"], data["b"]], dim=1)))  # type: ignore[operator]
+    masked = model(data, torch.tensor([[True, True], [False, True]]))
+    data["a"][1] = 0
+    assert torch.equal(model(data), masked)
+
+
+def test_early_fusion_needs_images_of_one_shape_or_tables() -> None:
     others = [
         volumes((1, 16, 16, 16), (1, 12, 12, 12)),
-        Inputs((Modality("a", "vector", (4,)), Modality("b", "vector", (4,))), CLASSES),
+        Inputs((Modality("a", "image", (1, 8)), Modality("b", "vector", (8,))), CLASSES),
         Inputs((Modality("a", "image", (1, 8, 8)), Modality("b", "matrix", (8, 8))), CLASSES),
     ]
     for inputs in others:

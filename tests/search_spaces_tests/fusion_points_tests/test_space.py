@@ -57,13 +57,13 @@ def test_options_round_trip_through_json(options: dict[str, object]) -> None:
     assert isinstance(space, FusionPointSpace) and isinstance(again, FusionPointSpace)
     assert {name: written[name] for name in options} == options
     assert again.options() == written
-    assert (again.backbone, again.plan, again.module_options) == (space.backbone, space.plan, space.module_options)
+    assert (again.layout, again.plan, again.module_options) == (space.layout, space.plan, space.module_options)
 
 
 def test_options_reach_what_they_belong_to() -> None:
     space = FusionPointSpace(modules=("mmtm", "concat_conv"), ratio=8, stem_stride=1, batch_size=4)
     assert space.module_options == {"mmtm": {"ratio": 8}, "concat_conv": {}}
-    assert space.backbone.stem_stride == 1 and space.plan.batch_size == 4
+    assert space.layout.options["resnet18"]["stem_stride"] == 1 and space.plan.batch_size == 4
     model = space.build(space.complete({"layer1": "mmtm", "layer4": "concat_conv"}), PAIR)
     first, last = model.fusion.values()
     assert isinstance(first, MMTM) and first.squeeze.out_features == (8 + 8) // 8
@@ -137,7 +137,7 @@ def test_no_active_point_is_the_plain_streams() -> None:
         ({"preset": "smal"}, "`preset` must be one of small, paper, but got 'smal'. Did you mean 'small'"),
         ({"points": ("layer5",)}, "`points` must be places in the backbone, layer1_block1, .*, but got 'layer5'. Did you mean"),
         ({"points": ()}, "`points` must be at least one name"),
-        ({"epochen": 3}, "`options` must be among backbone, .*, but got 'epochen'. Did you mean 'epochs'"),
+        ({"epochen": 3}, "`options` must be among epochs, .*, but got 'epochen'. Did you mean 'epochs'"),
         ({"gate": "sigmoid", "modules": ("concat_conv",)}, "`options` must be among .*, but got 'gate'"),
         ({"epochs": 0}, "`epochs` must be at least 1, but got 0"),
         ({"width": "wide"}, "`width` must be a number, but got 'wide'"),
@@ -149,7 +149,7 @@ def test_no_active_point_is_the_plain_streams() -> None:
         ({"flips": 1}, "`flips` must be a list of axes, but got 1"),
         ({"ratio": 0.1}, "`ratio` must be at least 1, but got 0.1"),
         ({"gate": "tanh"}, "`gate` must be one of sigmoid, softmax, but got 'tanh'"),
-        ({"backbone": "vgg"}, "`backbone` must be one of resnet10"),
+        ({"backbone": "vgg"}, "`backbone` must be one of .*resnet10.*, but got 'vgg'"),
     ],
 )
 def test_wrong_options_raise_at_once(options: dict[str, object], message: str) -> None:

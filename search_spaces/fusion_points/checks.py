@@ -1,0 +1,80 @@
+"""Checks of a space against a cohort's modalities, before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+import torch
+
+from nas_fusion import FusionModule, Stream
+from nas_fusion.fusion.joins import Taps, joins
+from search_spaces.fusion_points.layout import Layout
+from search_spaces.fusion_points.meetings import Choice
+
+if TYPE_CHECKING:
+    from nas_fusion.cohorts import Inputs
+
+
+def check_cohort(inputs: Inputs) -> None:
+    """Raise unless there is something to fuse and to tell apart.
+
+    Raises:
+        ValueError: If there are fewer than two modalities or two classes.
+    """
+    if len(inputs.modalities) < 2:
+        raise ValueError(f"`inputs` must have at least two modalities to fuse, but got {list(inputs.names)}.")
+    if len(inputs.classes) < 2:
+        raise ValueError(f"`inputs` must have at least two classes, but got {list(inputs.classes)}.")
+
+
+def check_modalities(known: Sequence[str], layout: Layout, choices: Iterable[Choice]) -> None:
+    """Raise unless backbones, table and choices name known modalities only.
+
+    Raises:
+        ValueError: If one of them names another.
+    """
+    _check_known("backbones", layout.own, known)
+    for row in (layout.points.table or {}).values():
+        _check_known("points", row, known)
+    for choice in choices:
+        _check_known("modules", choice.members, known)
+
+
+def check_fit(layout: Layout, inputs: Inputs, choices: Mapping[str, Sequence[Choice]], build: Build) -> None:
+    """Raise unless streams of a cohort can meet as a space says; neither memory nor random numbers are used.
+
+    Args:
+        layout: The space's.
+        inputs: Modalities and classes.
+        choices: Point to what it can choose, but `none`.
+        build: From a choice, a point, the streams and the taps of the point to the module.
+
+    Raises:
+        ValueError: If a backbone does not take its modality, streams pass points in opposite order, or a module cannot connect
+            streams of these widths.
+    """
+    taps = layout.taps(inputs)
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        streams = {m.name: layout.stream(m, len(inputs.classes)) for m in inputs.modalities}
+        joins(list(taps), taps, {name: list(stream.taps) for name, stream in streams.items()})
+        for point, offered in choices.items():
+            for choice in offered:
+                try:
+                    build(choice, streams, taps[point])
+                except ValueError as error:
+                    raise ValueError(
+                        f"`modules` must fit the streams at {point!r}, but {str(choice)!r} does not: {error}"
+                    ) from None
+
+
+Build = Callable[[Choice, Mapping[str, Stream], Taps], FusionModule]
+
+
+def _check_known(argument: str, found: Iterable[str], known: Sequence[str]) -> None:
+    for name in found:
+        if name not in known:
+            close = get_close_matches(name, known, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise ValueError(f"`{argument}` must name modalities among {', '.join(known)}, but got {name!r}.{hint}")
