@@ -10,6 +10,7 @@ from nas_fusion.fusion.backbone import Backbone, build_backbone, register_backbo
 from nas_fusion.fusion.channel_exchange import ChannelExchange
 from nas_fusion.fusion.channel_spatial import ChannelSpatial
 from nas_fusion.fusion.concat_conv import ConcatConv
+from nas_fusion.fusion.cost import ModuleCost, module_cost
 from nas_fusion.fusion.cross_attention import CrossAttention
 from nas_fusion.fusion.film import FiLM
 from nas_fusion.fusion.gated import Gate, GatedFusion, GatedNetwork
@@ -39,6 +40,7 @@ __all__ = [
     "LowRankBilinear",
     "MMTMAsPublished",
     "Meeting",
+    "ModuleCost",
     "Passage",
     "SEGate",
     "Stream",
@@ -47,6 +49,7 @@ __all__ = [
     "build_backbone",
     "build_module",
     "find_taps",
+    "module_cost",
     "register_backbone",
     "register_module",
 ]

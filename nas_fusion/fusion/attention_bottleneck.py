@@ -79,7 +79,7 @@ class AttentionBottleneck(FusionModule):
 
     def _collect(self, read: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
         """Return the bottleneck tokens `(batch, bottlenecks, width)` after all present streams wrote into them."""
-        empty = self.bottlenecks.expand(len(read[0][0]), -1, -1)
+        empty = self.bottlenecks.repeat(len(read[0][0]), 1, 1)  # of a view torch's counter of operations asks for gradients
         written, counted = [], torch.stack([shown for _, shown in read]).to(empty.dtype)[:, :, None, None]
         for (tokens, _), attend in zip(read, self.attention, strict=True):
             seen = torch.cat([tokens, empty], dim=1)

@@ -19,16 +19,17 @@ class ChannelExchange(FusionModule):
 
     .. math::
         \tilde X_{i,c} = \begin{cases}
-        \frac{1}{n - 1} \sum_{j \ne i} \gamma_{j,c} X_{j,c} & \text{where } |\gamma_{i,c}| < \theta \text{ and } c \in C_i \\
+        \frac{1}{n - 1} \sum_{j \ne i} \gamma_{j,c} X_{j,c} & \text{where } \gamma_{i,c} < \theta \text{ and } c \in C_i \\
         \gamma_{i,c} X_{i,c} & \text{elsewhere.} \end{cases}
 
     The channels are divided into n equal parts in turn and stream i is given others' only in its own part :math:`C_i`, so that
     no channel is lost in all streams. `penalty`, the sum of :math:`|\gamma|` over those parts times `sparsity`, is what closes
-    channels: without it there is no exchange. A new module exchanges nothing: it is the identity. An exchanged channel stays
-    exchanged, since the loss no longer moves its scale, while penalty and weight decay hold it near 0.
+    channels. A new module exchanges nothing: it is the identity. The loss does not move the scale of a channel that is
+    exchanged, while penalty and weight decay hold it near 0: so it stays exchanged.
 
-    Scales fall by about the learning rate a step at most: from 1 to 0.02 takes 1000 steps at 1e-3. Where a training is short,
-    raise `threshold` (a channel is then exchanged as soon as it has lost that share of its scale) or `sparsity`.
+    With optimisers such as Adam a scale falls by about the learning rate a step at most: from 1 to 0.02 takes 1000 steps at
+    1e-3. In a training that is shorter nothing is ever exchanged, unless `threshold` is higher (a channel is then exchanged as
+    soon as its scale is so small).
 
     An absent modality (a stream of zeros) does not count in the mean; where all others are absent the mean is zero. Another
     resolution is brought to that of stream i by area averaging.
@@ -67,7 +68,7 @@ class ChannelExchange(FusionModule):
 
     def exchanged(self) -> torch.Tensor:
         """Return which channels of each stream are others': boolean `(streams, channels)`."""
-        return self.get_buffer("parts") & (self.scales.detach().abs() < self.threshold)
+        return self.get_buffer("parts") & (self.scales.detach() < self.threshold)
 
     def penalty(self) -> torch.Tensor:
         """Return the weighted L1 norm of the scales that may fall."""

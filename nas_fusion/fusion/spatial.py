@@ -54,7 +54,7 @@ def _multiplied(feature: torch.Tensor, axis: int, length: int, weights: Any) -> 
     if feature.shape[axis] == length:
         return feature
     matrix = torch.as_tensor(weights(feature.shape[axis], length), dtype=feature.dtype, device=feature.device)
-    return torch.matmul(feature.movedim(axis, -1), matrix).movedim(-1, axis)
+    return torch.tensordot(feature, matrix, dims=([axis], [0])).movedim(-1, axis)
 
 
 @cache
