@@ -13,6 +13,10 @@ from nas_fusion.analysis.diagnosis import diagnose
 from nas_fusion.analysis.families import FAMILIES, noisy, synergy_landscape
 from nas_fusion.analysis.findings import Finding, findings_markdown, findings_text
 from nas_fusion.analysis.landscape import Landscape
+from nas_fusion.analysis.module_ranks import rank_correlations
+from nas_fusion.analysis.module_sentences import module_findings
+from nas_fusion.analysis.module_verdict import BestPoints, best_points
+from nas_fusion.analysis.modules import Model, ModuleComparison, module_table, point_table
 from nas_fusion.analysis.naming import points, search_title, short_points
 from nas_fusion.analysis.paired import PairedDifference, chance_of_acceptance, paired_difference, subject_differences
 from nas_fusion.analysis.regret import Shortfall, chance_regret, regret_curves, shortfall
@@ -32,6 +36,7 @@ __all__ = [
     "FAMILIES",
     "Adaptivity",
     "Arm",
+    "BestPoints",
     "Comparison",
     "CrossValidation",
     "Deceptiveness",
@@ -40,6 +45,8 @@ __all__ = [
     "Finding",
     "Landscape",
     "LayerUse",
+    "Model",
+    "ModuleComparison",
     "PairedDifference",
     "ParameterEffects",
     "PointValues",
@@ -52,6 +59,7 @@ __all__ = [
     "as_study",
     "availability_summary",
     "availability_table",
+    "best_points",
     "bootstrap_scores",
     "chance_of_acceptance",
     "chance_regret",
@@ -69,11 +77,15 @@ __all__ = [
     "importance_table",
     "is_trapped",
     "lost_without",
+    "module_findings",
+    "module_table",
     "noisy",
     "paired_difference",
     "plain_table",
+    "point_table",
     "point_values",
     "points",
+    "rank_correlations",
     "region_table",
     "regret_curves",
     "routing_summary",

@@ -14,6 +14,7 @@ import pandas as pd
 
 from nas_fusion.analysis.arms import Arm, Comparison
 from nas_fusion.analysis.bootstrap import stratified_weights
+from nas_fusion.analysis.costs import cost_in_all
 from nas_fusion.analysis.scores import Array
 from nas_fusion.record import Evaluation, Predictions
 from nas_fusion.space import Configuration, SearchSpace
@@ -154,14 +155,11 @@ def point_table(
 def module_table(result: ModuleComparison, *, confidence: float = 0.95, seed: int = 0) -> pd.DataFrame:
     """Return one row a module, indexed by `module`.
 
-    Columns: `best_point` and its `share_best`, see `point_table`; `best`, the configuration of the lowest loss among those
-    known, in words, with its `loss` and its `gain` over the baseline (`gain_low` and `gain_high` do not allow for the choice
-    among `known` configurations); `complete`, whether all subsets of points are known; `parameters` and `flops` that the
+    Columns: `best_point` and its `share_best`, see `point_table`; `best`, the points of the configuration of the lowest loss
+    among the `known` ones, with its `loss` and its `gain` over the baseline (`gain_low` and `gain_high` do not allow for that
+    choice); `complete`, whether all subsets of points are known; `parameters` and `flops` that the
     module adds to the baseline at its best point; `epochs` that all its known models and what they inherit from were trained.
     """
-    from nas_fusion.analysis.costs import cost_in_all
-    from nas_fusion.analysis.naming import points
-
     table = point_table(result, confidence=confidence, seed=seed)
     rows = {}
     for module in result.modules:
@@ -170,7 +168,7 @@ def module_table(result: ModuleComparison, *, confidence: float = 0.95, seed: in
         rows[module] = {
             "best_point": first.index[0] if len(first) else "",
             "share_best": first["share_best"].iloc[0] if len(first) else math.nan,
-            "best": "" if best is None else points(result.space, best),
+            "best": "" if best is None else " + ".join(result.space.active(best)),
             **(_estimates(result, best, RESAMPLES, confidence, seed) if best is not None else _UNKNOWN),
             "known": len(known),
             "complete": result.is_complete(module),

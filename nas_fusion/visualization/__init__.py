@@ -9,6 +9,8 @@ from nas_fusion.visualization.folds import folds_figure
 from nas_fusion.visualization.importance import importance_figure
 from nas_fusion.visualization.lattice import lattice_figure
 from nas_fusion.visualization.losses import losses_figure
+from nas_fusion.visualization.module_report import write_module_report
+from nas_fusion.visualization.modules import module_intervals_figure, modules_figure
 from nas_fusion.visualization.regret import regret_figure
 from nas_fusion.visualization.report import write_report
 from nas_fusion.visualization.routing import routing_figures
@@ -23,9 +25,12 @@ __all__ = [
     "importance_figure",
     "lattice_figure",
     "losses_figure",
+    "module_intervals_figure",
+    "modules_figure",
     "publish",
     "regret_figure",
     "routing_figures",
     "write_cross_validation",
+    "write_module_report",
     "write_report",
 ]

@@ -37,7 +37,7 @@ def all_figures(comparison: Comparison) -> list[NamedFigure]:
         raise ValueError(f"`comparison` must hold a search, but got {[arm.name for arm in comparison.arms]}.")
     words, figures = comparison.space.words, []
     if len(comparison.arms) > 1:
-        figures.append(NamedFigure("arms", "Arms compared", _arms_caption(comparison), arms_figure(comparison)))
+        figures.append(NamedFigure("arms", "Arms compared", arms_caption(comparison), arms_figure(comparison)))
     figures.append(
         NamedFigure(
             "lattice",
@@ -83,7 +83,8 @@ def _spread(comparison: Comparison) -> list[NamedFigure]:
     return [NamedFigure("folds", "Spread over subjects", caption, folds_figure(comparison))]
 
 
-def _arms_caption(comparison: Comparison) -> str:
+def arms_caption(comparison: Comparison) -> str:
+    """Return what the figure of all arms shows, in words."""
     caption = (
         "Mean loss of each arm with its 95 % bootstrap interval over subjects; validation losses were selected on and flatter."
     )

@@ -12,9 +12,8 @@ from nas_fusion.analysis.naming import short_points
 from nas_fusion.analysis.shapley import PointValues
 from nas_fusion.analysis.worth import importance_in_words, point_name, worth_of_points
 from nas_fusion.space import SearchSpace
-from nas_fusion.visualization.style import COLOURS, INK, new_figure
+from nas_fusion.visualization.style import COLOURS, DIVERGING, INK, new_figure
 
-_DIVERGING = [[0.0, COLOURS[1]], [0.5, "#F7F7F7"], [1.0, COLOURS[0]]]  # orange and blue: told apart by every reader
 _NUMBERED = 8  # with more points the numbers are shown on hovering only
 
 
@@ -133,4 +132,4 @@ def _map(info: _ImportanceInfo) -> go.Heatmap:
 
 def _scale(largest: float) -> dict[str, object]:
     bar = {"title": {"text": "nats"}, "thickness": 10, "len": 0.9, "outlinewidth": 0}
-    return {"colorscale": _DIVERGING, "cmin": -largest, "cmax": largest, "colorbar": bar}
+    return {"colorscale": DIVERGING, "cmin": -largest, "cmax": largest, "colorbar": bar}

@@ -38,25 +38,26 @@ def write_report(comparison: Comparison, path: str | Path) -> Path:
 def _body(comparison: Comparison) -> Iterator[str]:
     verdict, *others = diagnose(comparison)
     yield f"<h1>{html.escape(_title(comparison))}</h1>"
-    yield f'<p class="about">{html.escape(_about(comparison))}</p>'
+    yield f'<p class="about">{html.escape(about_comparison(comparison))}</p>'
     yield f'<p class="verdict {verdict.level}">{html.escape(verdict.sentence)}</p>'
     yield reasons_html(verdict)
     if others:
         yield "<h2>Diagnosis</h2>"
         yield from map(finding_html, others)
-    yield from _tables(comparison)
+    yield from comparison_tables(comparison)
     yield from _availability(comparison)
     yield from map(_figure, all_figures(comparison))
     yield from _routing(comparison)
     yield from _replays(comparison)
-    yield from _provenance(comparison)
+    yield from provenance(comparison)
 
 
 def _title(comparison: Comparison) -> str:
     return f"{comparison.space.words.title}: {comparison.space.name} on {comparison.cohort.get('name', 'a cohort')}"
 
 
-def _about(comparison: Comparison) -> str:
+def about_comparison(comparison: Comparison) -> str:
+    """Return what was compared on whom, and how many trainings that took, in a line."""
     cohort = comparison.cohort
     parts = [f"{cohort['subjects']} subjects"] if "subjects" in cohort else []
     parts += [" + ".join(cohort["modalities"])] if "modalities" in cohort else []
@@ -67,7 +68,8 @@ def _about(comparison: Comparison) -> str:
     return "; ".join([*parts, f"{trained}{audit}{comparison.said_in_vain}"]) + "."
 
 
-def _tables(comparison: Comparison) -> Iterator[str]:
+def comparison_tables(comparison: Comparison) -> Iterator[str]:
+    """Yield the table of all arms, and that of the test subjects where they have been looked at."""
     table = comparison_table(comparison)
     yield "<h2>Comparison</h2>"
     words = comparison.space.words
@@ -138,7 +140,8 @@ def _replays(comparison: Comparison) -> Iterator[str]:
         yield table_html(replays, pd.Series("replay", index=replays.index))
 
 
-def _provenance(comparison: Comparison) -> Iterator[str]:
+def provenance(comparison: Comparison) -> Iterator[str]:
+    """Yield how a comparison was made, and on which cohort."""
     yield "<h2>How this was made</h2>"
     if comparison.command:
         yield f"<p>This command makes it again:</p><pre>{html.escape(comparison.command)}</pre>"

@@ -10,6 +10,7 @@ from plotly.subplots import make_subplots
 
 # Okabe and Ito's palette (https://jfly.uni-koeln.de/color/), without its yellow, which is too light for lines on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D")
+DIVERGING = [[0.0, COLOURS[1]], [0.5, "#F7F7F7"], [1.0, COLOURS[0]]]  # orange and blue: told apart by every reader
 # Symbols of arms: plotly's name, and the letters that look like it, filled and open.
 _SYMBOLS = (
     ("circle", "●", "○"),
