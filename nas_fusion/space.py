@@ -115,6 +115,18 @@ class SearchSpace:
                 found.setdefault(kind, {}).update(dict.fromkeys(names))
         return {kind: tuple(names) for kind, names in found.items()}
 
+    @classmethod
+    def needs_modalities(cls, options: Mapping[str, Any]) -> bool:
+        """Return whether these options leave open what only a cohort tells: then `modalities`, its names, must be given too."""
+        return False
+
+    def notes(self, inputs: Inputs) -> dict[str, Any]:
+        """Return facts on how models of a cohort are made that take no part in keys: JSON-compatible.
+
+        They are kept among the details of every evaluation, such as which tensors of a file of weights were used.
+        """
+        return {}
+
     # --- the index: mixed radix, the first parameter varies fastest, index 0 is the baseline ---
 
     def configuration(self, index: int) -> Configuration:

@@ -114,8 +114,10 @@ def laboratory_of(options: StudyOptions, typed: Typed, command: str, out: Path) 
 
     artifacts, source_options = artifacts_url(options.artifacts, out), typed.of_source
     source = lasting(options.data or embedded_cohort(options.space))
-    space = _space(options, typed.of_space, source)
+    space = None if _waits_for_modalities(options.space, typed.of_space) else _space(options, typed.of_space, source)
     cohort = load_cohort(source, **source_options)
+    if space is None:
+        space = _space(options, {**typed.of_space, "modalities": list(cohort.modalities)}, source)
     space = _for_modalities(space, typed.of_space, tuple(cohort.modalities))
     spec = StudySpec(
         space=options.space,
@@ -222,6 +224,12 @@ def _sampler_options(options: StudyOptions, samplers: Sequence[str]) -> dict[str
             raise ValueError(f"`{option}` must go with a sampler that has it, but {', '.join(samplers)} {have} no {name!r}.")
         typed[name] = value
     return typed
+
+
+def _waits_for_modalities(space: str, typed: Mapping[str, Any]) -> bool:
+    """Return whether a space can only be made once the cohort's modalities are known."""
+    needs = getattr(plugins.load("spaces", space), "needs_modalities", None)
+    return needs is not None and bool(needs(typed))
 
 
 def _for_modalities(space: SearchSpace, typed: Mapping[str, Any], modalities: Sequence[str]) -> SearchSpace:

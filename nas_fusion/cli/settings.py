@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+_BETWEEN = re.compile(r",(?![^()]*\))")  # commas that are not inside parentheses
 _NUMBER_OR_WORD = re.compile(r"true|false|null|[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[\[{\"].*")
 
 
@@ -40,14 +41,14 @@ def _value(text: str) -> Any:
 
 
 def names(option: str, text: str | None, *, least: int = 1) -> tuple[str, ...] | None:
-    """Return the names in a comma-separated list, `None` for no list.
+    """Return the names in a comma-separated list, `None` for no list; `mmtm(T1w,FLAIR),film` are two.
 
     Raises:
         ValueError: If there are fewer than `least`, or a name is empty or occurs twice.
     """
     if text is None:
         return None
-    found = tuple(name.strip() for name in text.split(","))
+    found = tuple(name.strip() for name in _BETWEEN.split(text))
     if "" in found or len(set(found)) < len(found) or len(found) < least:
         wanted = f"at least {least} different names" if least > 1 else "different names"
         raise ValueError(f"`{option}` must be {wanted} separated by commas, but got {text!r}.")

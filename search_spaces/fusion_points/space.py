@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from nas_fusion import FusionModule, FusionNetwork, SearchSpace, Stage, Stream, TrainingPlan, build_backbone
@@ -75,6 +76,7 @@ class FusionPointSpace(SearchSpace):
     name = "fusion-points"
     inherit = "parent"
     cohort = "simulated-mri"
+    takes_plugins = MappingProxyType({"modules": "modules", "backbone": "backbones", "backbones": "backbones"})
 
     def __init__(
         self,
@@ -124,6 +126,12 @@ class FusionPointSpace(SearchSpace):
         modules = dict.fromkeys(read_choice(choice).module for choice in self.active(configuration).values())
         backbones = dict.fromkeys((self.layout.primary, *self.layout.own.values()))
         return {**super().uses(configuration), "modules": tuple(modules), "backbones": tuple(backbones)}
+
+    @classmethod
+    def needs_modalities(cls, options: Mapping[str, Any]) -> bool:
+        """Return whether choices name modalities that are not known yet: those of pairs and subsets without a table."""
+        known = "modalities" in options or isinstance(options.get("points"), Mapping)
+        return options.get("meet", "all") != "all" and not known
 
     def build(self, configuration: Mapping[str, str], inputs: Inputs) -> FusionNetwork:
         """Return the freshly initialised network of a configuration, drawn from torch's global generator.
