@@ -120,10 +120,10 @@ class FusionModuleTestCase(_Common):
         exact = fusion(features)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             fused = fusion([x.to(dtype) for x in features])
-        torch.autograd.backward([x.float().square().sum() for x in fused])
         assert [x.dtype for x in fused] == [dtype] * 3
         for half, whole in zip(fused, exact, strict=True):
-            assert float((half.float() - whole).norm().detach() / whole.norm().detach()) < 0.05
+            assert float((half.float() - whole).norm().detach() / whole.norm().detach()) < 0.1
+        torch.autograd.backward([x.float().square().sum() for x in fused])
         assert all(bool(x.grad.isfinite().all()) for x in fusion.parameters() if x.grad is not None)
 
     @every_rank

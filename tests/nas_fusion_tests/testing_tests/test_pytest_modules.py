@@ -105,6 +105,61 @@ class Overwriter(Deaf):
         return [x.mul_(0.5) for x in features]
 
 
+class Normaliser(Deaf):
+    """Divides each stream by its norm, which an absent modality has none of."""
+
+    def forward(self, features: list[torch.Tensor]) -> list[torch.Tensor]:
+        return [x / x.flatten(1).norm(dim=1).reshape(-1, *[1] * (x.ndim - 1)) for x in features]
+
+
+class Widener(Deaf):
+    """Returns single precision whatever it was given."""
+
+    def forward(self, features: list[torch.Tensor]) -> list[torch.Tensor]:
+        return [x * scale.reshape([1] * x.ndim) for x, scale in zip(features, self.scale, strict=True)]
+
+
+class Rounder(Deaf):
+    """Is the identity in single precision only."""
+
+    def forward(self, features: list[torch.Tensor]) -> list[torch.Tensor]:
+        return [x if x.dtype == torch.float32 else x * 1.01 for x in features]
+
+
+class Overflower(Deaf):
+    """Is right in single precision only."""
+
+    def forward(self, features: list[torch.Tensor]) -> list[torch.Tensor]:
+        return [(x + 4096 - 4096).to(x.dtype) for x in features]
+
+
+class VectorPenalty(Deaf):
+    """Does not sum its penalty."""
+
+    def penalty(self) -> torch.Tensor:
+        return self.scale.abs()
+
+
+class BrokenPenalty(Deaf):
+    """Has a penalty that is not a number."""
+
+    def penalty(self) -> torch.Tensor:
+        return (-self.scale).sum().log()
+
+
+class DetachedPenalty(Deaf):
+    """Has a penalty that trains nothing."""
+
+    def penalty(self) -> torch.Tensor:
+        return self.scale.detach().sum()
+
+
+class Dotted(Deaf):
+    """Cannot be named in a state dict."""
+
+    label = "a.b"
+
+
 @pytest.mark.parametrize("wrong", [Deaf, HalfDeaf])
 def test_suite_catches_streams_that_do_not_hear(wrong: ModuleFactory) -> None:
     with pytest.raises(AssertionError, match="stream 0 ignores stream 1"):
@@ -124,6 +179,54 @@ def test_suite_catches_changed_inputs() -> None:
 def test_suite_catches_a_module_that_is_not_the_identity() -> None:
     with pytest.raises(AssertionError, match="assert"):
         FreshIdentityTestCase().test_fresh_module_is_the_identity(partial(build_module, "mmtm", init="default"), 2, 1)
+
+
+def test_suite_catches_a_control_that_crosses_streams() -> None:
+    suite = FusionModuleTestCase()
+    suite.crosses_streams = False
+    with pytest.raises(AssertionError, match="stream 0 hears stream 1, although `crosses_streams` is False"):
+        suite.test_every_stream_receives_from_every_other(partial(build_module, "mmtm"), 2, 1)
+
+
+def test_suite_catches_an_exchange_that_never_opens() -> None:
+    suite = FusionModuleTestCase()
+    suite.equal_channels = True
+    with pytest.raises(AssertionError, match="stream 0 ignores stream 1"):
+        suite.test_every_stream_receives_from_every_other(partial(build_module, "channel_exchange", threshold=1e-6), 2, 1)
+
+
+def test_suite_catches_what_an_absent_modality_breaks() -> None:
+    with pytest.raises(AssertionError, match="a stream of zeros gives numbers that are not finite"):
+        FusionModuleTestCase().test_missing_modalities_give_finite_numbers(Normaliser, 2, 1)
+
+
+@pytest.mark.parametrize("wrong", [Widener, Overflower])
+def test_suite_catches_what_autocast_breaks(wrong: ModuleFactory) -> None:
+    with pytest.raises(AssertionError, match="assert"):
+        FusionModuleTestCase().test_autocast(wrong, 1, torch.bfloat16)
+
+
+def test_suite_catches_a_module_that_is_the_identity_in_single_precision_only() -> None:
+    with pytest.raises(AssertionError, match="assert"):
+        FreshIdentityTestCase().test_fresh_module_is_the_identity_under_autocast(Rounder, 1)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (VectorPenalty, "a penalty must be a finite scalar"),
+        (BrokenPenalty, "a penalty must be a finite scalar"),
+        (DetachedPenalty, "a penalty must have a gradient"),
+    ],
+)
+def test_suite_catches_wrong_penalties(wrong: ModuleFactory, message: str) -> None:
+    with pytest.raises(AssertionError, match=message):
+        FusionModuleTestCase().test_penalty_is_a_finite_scalar_with_a_gradient(wrong, 1)
+
+
+def test_suite_catches_a_label_that_cannot_be_a_name() -> None:
+    with pytest.raises(AssertionError, match=r"'a\.b' cannot be a part of a tensor's name"):
+        FusionModuleTestCase().test_label_can_be_a_part_of_a_name(Dotted)
 
 
 def test_fixture_must_be_overridden() -> None:
