@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from torch import nn
@@ -83,6 +83,8 @@ class Stream(nn.Module):
         self.spatial_dims = spatial_dims
         self.stages = nn.ModuleDict(dict(stages))
         self.head = head
+        self.original_names: Mapping[str, str] = {}
+        """Name of a tensor in the state dict to its name in the network that the stream was made of."""
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Return the logits `(batch, classes)` of this stream alone."""
@@ -109,6 +111,17 @@ class Stream(nn.Module):
         for name in names[start:stop]:
             features = self.stages[name](features)
         return self._logits(features) if until is None else features
+
+    def named_after(self, network: nn.Module) -> Self:
+        """Remember the names that tensors have in the network that the stream was made of; stored weights go by these.
+
+        Args:
+            network: Its parameters and buffers are the stream's own, not copies.
+        """
+        names = {id(tensor): name for name, tensor in network.state_dict(keep_vars=True).items()}
+        own = self.state_dict(keep_vars=True)
+        self.original_names = {name: names[id(tensor)] for name, tensor in own.items() if id(tensor) in names}
+        return self
 
     def _logits(self, features: torch.Tensor) -> torch.Tensor:
         logits: torch.Tensor = self.head(features)

@@ -57,6 +57,7 @@ class TappedModule(Stream):
         places = _places(module, names)
         _check_channels_last(channels_last, places)
         super().__init__({"module": module}, nn.Identity(), ())
+        self.named_after(module)
         self.places: Mapping[str, str] = places
         self.channels_last = frozenset(channels_last)
         for place in places.values():

@@ -98,7 +98,7 @@ class ResNet(Backbone):
         finest = self.stem_stride * (2 if self.max_pool else 1)
         taps = [(point, _outputs(stages[point]), finest * 2 ** POINTS.index(point.partition("_")[0])) for point in wanted]
         stream = Stream(stages, head, taps, spatial_dims=modality.spatial_dims)
-        return of_matrices(stream, modality)
+        return of_matrices(stream, modality).named_after(net)
 
     def _network(self, modality: Described, classes: int) -> monai_resnet.ResNet:
         return RESNETS[self.name](
