@@ -21,6 +21,7 @@ from nas_fusion.cohorts import Cohort
 from nas_fusion.evaluation.averaging import among, averaged, mean_of_speakers, spoken
 from nas_fusion.evaluation.bookkeeping import ensemble_cost, evaluation_of, lineage_cost, predictions_of, training_cost
 from nas_fusion.evaluation.cost import versions
+from nas_fusion.evaluation.details import details_of
 from nas_fusion.evaluation.device import Placement
 from nas_fusion.evaluation.estimate import StepEstimate, measure_step
 from nas_fusion.evaluation.folds import FoldResult, FoldTrainer, Turn, check_folds, having, no_turn
@@ -245,13 +246,12 @@ class Bench:
             )
         predictions = predictions_of(self.cohort, self._trainer.as_seen_by(recipe.stages[-1]), results, seeds=self.seeds)
         of_fold = np.reshape(losses, (-1, self.seeds)).mean(axis=1).tolist()
-        evaluation = evaluation_of(recipe, predictions, of_fold, cost, self._placement)
         evaluation = replace(
-            evaluation,
+            evaluation_of(recipe, predictions, of_fold, cost, self._placement),
             epochs=tuple(result.last.epoch for result in results),
             curves=tuple(result.last.losses for result in results),
         )
-        weights, details = [result.last.state for result in results], {"folds": [result.details() for result in results]}
+        weights, details = [result.last.state for result in results], details_of(self.space, recipe, results)
         return self.store.put(evaluation, weights, predictions, details=details)
 
     def _trainings(self) -> list[tuple[int, int]]:
@@ -269,7 +269,8 @@ class Bench:
         cost |= lineage_cost(recipe, (), self.store)
         cost["seconds"] = time.perf_counter() - begin if any(part.trained for part in parts) else 0.0
         losses = [float(predictions.losses[predictions.fold == fold].mean()) for fold in range(len(self._trainer.folds))]
-        return self.store.put(evaluation_of(recipe, predictions, losses, cost, self._placement), (), predictions)
+        evaluation = evaluation_of(recipe, predictions, losses, cost, self._placement)
+        return self.store.put(evaluation, (), predictions, details=details_of(self.space, recipe))
 
     # --- predictions ---
 

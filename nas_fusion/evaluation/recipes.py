@@ -11,6 +11,7 @@ from nas_fusion.cohorts import Inputs
 from nas_fusion.evaluation.batches import check_flips
 from nas_fusion.evaluation.keys import digest, seed_of
 from nas_fusion.evaluation.stage import Reference, Stage, TrainingPlan
+from nas_fusion.ingredients import ingredients, local_code_of
 from nas_fusion.space import Configuration, SearchSpace
 
 _LATER = ("modality_dropout", "inherited_learning_rate")  # fields that came later: at their defaults keys are what they were
@@ -43,6 +44,13 @@ class Recipe:
         yield self
         for needed in (*((self.parent,) if self.parent else ()), *self.members):
             yield from needed.family()
+
+    def models(self) -> Iterator[Recipe]:
+        """Yield the recipes of the models that it consists of: itself, or the members of an ensemble."""
+        if not self.members:
+            yield self
+        for member in self.members:
+            yield from member.models()
 
 
 class RecipeBook:
@@ -77,7 +85,9 @@ class RecipeBook:
         self._overrides = _checked(overrides)
         options = {name: value for name, value in space.options().items() if name != "inherit"}
         meaning = space.meaning()
-        self._facts = {**facts, "space": space.name, "options": options, **({"meaning": meaning} if meaning else {})}
+        code = local_code_of(ingredients(space.all_uses()))  # changed code, other numbers
+        more = {"meaning": meaning, "local_code": {f"{row['kind']}.{row['name']}": row["sha256"] for row in code}}
+        self._facts = {**facts, "space": space.name, "options": options} | {name: fact for name, fact in more.items() if fact}
         self._several = (
             {} if seeds == 1 else {"seeds": seeds}
         )  # one seed leaves the keys as they were before there were several
