@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from nas_fusion import FusionModule, Stream
+from nas_fusion import FusionModule, Stream, build_backbone
 from nas_fusion.fusion.joins import Taps, joins
 from search_spaces.fusion_points.layout import Layout
 from search_spaces.fusion_points.meetings import Choice
@@ -40,6 +40,28 @@ def check_modalities(known: Sequence[str], layout: Layout, choices: Iterable[Cho
         _check_known("points", row, known)
     for choice in choices:
         _check_known("modules", choice.members, known)
+
+
+def check_followed(layout: Layout, given: Mapping[str, Mapping[str, Any]], default: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise if options say how many stages a backbone has whose stages follow the points.
+
+    Args:
+        layout: The space's.
+        given: Name of a backbone to its options that were asked for.
+        default: Name of a backbone to the preset's.
+
+    Raises:
+        ValueError: If they would be without effect.
+    """
+    for name, options in given.items():
+        if layout.points.table is not None or name == layout.primary or not layout.backbone(name).follows:
+            continue
+        usual = build_backbone(name, **default.get(name, {})).points
+        for option, value in options.items():
+            if build_backbone(name, **{**default.get(name, {}), option: value}).points != usual:
+                raise ValueError(
+                    f"`{option}` must go with a table or with `backbone`={name!r}, but the stages follow the points."
+                )
 
 
 def check_fit(layout: Layout, inputs: Inputs, choices: Mapping[str, Sequence[Choice]], build: Build) -> None:

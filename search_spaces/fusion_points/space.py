@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from nas_fusion import FusionModule, FusionNetwork, SearchSpace, Stage, Stream, TrainingPlan, build_backbone
 from nas_fusion.fusion import GatedFusion, GatedNetwork
 from nas_fusion.fusion.joins import Taps
-from search_spaces.fusion_points.checks import check_cohort, check_fit, check_modalities
+from search_spaces.fusion_points.checks import check_cohort, check_fit, check_followed, check_modalities
 from search_spaces.fusion_points.layout import PERCEPTRON, Layout
 from search_spaces.fusion_points.losses import fusion_loss
 from search_spaces.fusion_points.meetings import Choice, build_meeting, check_meet, choices_of, read_choice, read_choices
@@ -20,6 +20,7 @@ from search_spaces.fusion_points.options import changed, sort_options
 from search_spaces.fusion_points.points import Table, names, read_points
 from search_spaces.fusion_points.presets import PRESETS
 from search_spaces.fusion_points.references import references
+from search_spaces.fusion_points.words import words_of
 
 if TYPE_CHECKING:
     from nas_fusion import Reference
@@ -100,13 +101,14 @@ class FusionPointSpace(SearchSpace):
         made_of = {name: {**default.backbones.get(name, {}), **changes} for name, changes in given.backbones.items()}
         self.module_options, self.plan = given.modules, changed(default.plan, given.plan)
         self.layout = Layout(read_points(points, build_backbone(primary, **made_of[primary])), primary, own, made_of)
+        check_followed(self.layout, given.backbones, default.backbones)
         if self.modalities is not None:
             check_modalities(self.modalities, self.layout, asked)
         self._choices = {point: self._offered(point, asked) for point in self.points}
         _check_used(asked, self._choices)
         said = {"backbone": backbone, "backbones": own, "meet": meet if meet != "all" else None, "modalities": self.modalities}
         self._options = {name: value for name, value in said.items() if value} | options
-        self._fitting = set[Any]()
+        self._fitting, self.words = set[Any](), words_of(self._choices)
         super().__init__({point: ("none", *map(str, offered)) for point, offered in self._choices.items()})
 
     @property
