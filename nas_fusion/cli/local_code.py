@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from nas_fusion import plugins
 from nas_fusion.local_code import place_of
+
+_BETWEEN = re.compile(r",(?![^()]*\))")  # commas outside of brackets
+_MEMBERS = re.compile(r"\([^()]*\)$")  # who meets, as in mine.py:Mine(T1w,FLAIR)
 
 
 class NamesPlugins(Protocol):
@@ -59,8 +63,7 @@ def adopted_names(kind: str, text: str, *, allowed: bool) -> str:
     Raises:
         ValueError: If it is not allowed, or cannot be run.
     """
-    items = (item.strip() for item in text.split(","))
-    return ",".join(plugins.adopt(kind, item, allowed=allowed) if place_of(item) else item for item in items)
+    return ",".join(_adopted_name(kind, item.strip(), allowed) for item in _BETWEEN.split(text))
 
 
 def adopt_options(typed: dict[str, Any], kinds: Mapping[str, str], *, allowed: bool) -> None:
@@ -77,6 +80,11 @@ def adopt_options(typed: dict[str, Any], kinds: Mapping[str, str], *, allowed: b
     for option, kind in kinds.items():
         if option in typed:
             typed[option] = _adopted(kind, typed[option], allowed)
+
+
+def _adopted_name(kind: str, item: str, allowed: bool) -> str:
+    place = _MEMBERS.sub("", item)
+    return plugins.adopt(kind, place, allowed=allowed) + item.removeprefix(place) if place_of(place) else item
 
 
 def _adopted(kind: str, value: Any, allowed: bool) -> Any:

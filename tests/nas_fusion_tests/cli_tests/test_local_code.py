@@ -207,3 +207,6 @@ def test_options_of_spaces_that_name_plug_ins(tmp_path: Path) -> None:
     adopt_options(typed, kinds, allowed=True)
     assert json.loads(json.dumps(typed)) == {"modules": ["mmtm", "A"], "backbones": {"T1w": "B"}, "gating": "B", "epochs": 3}
     assert adopted_names("modules", f"{path}:B, mmtm", allowed=True) == "B,mmtm"
+    assert (
+        adopted_names("modules", f"mmtm(T1w,FLAIR),{path}:B(T1w,T2w),{path}:A", allowed=True) == "mmtm(T1w,FLAIR),B(T1w,T2w),A"
+    )
