@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from nas_fusion.cohorts import Cohort
@@ -18,10 +19,14 @@ def parameters_of(model: nn.Module) -> int:
 
 
 def flops_of(model: nn.Module, cohort: Cohort, placement: Placement) -> int:
-    """Return the floating-point operations of a prediction of one subject (a multiplication with an addition counts two)."""
+    """Return the floating-point operations of a prediction of one subject (a multiplication with an addition counts two).
+
+    Attention is computed by its formula while they are counted: the counter knows no fused attention on CPUs.
+    """
     model.eval()
     batch = placement.move(cohort.batch(torch.zeros(1, dtype=torch.long, device=cohort.labels.device)))
-    with FlopCounterMode(display=False) as counter, torch.no_grad(), placement.autocast():
+    attention = sdpa_kernel(SDPBackend.MATH)
+    with FlopCounterMode(display=False) as counter, torch.no_grad(), placement.autocast(), attention:
         model(batch.inputs, batch.present)
     return int(counter.get_total_flops())
 

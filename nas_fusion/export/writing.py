@@ -48,16 +48,12 @@ def export_model(worker: Bench, keys: Sequence[str], out: str | Path, *, facts: 
 
 def _facts(worker: Bench, keys: Sequence[str]) -> dict[str, Any]:
     space, cohort = worker.space, worker.cohort
-    uses: dict[str, tuple[str, ...]] = {}
-    for key in keys:
-        for kind, names in space.uses(_known(worker, key).configuration or space.baseline).items():
-            uses[kind] = tuple(dict.fromkeys((*uses.get(kind, ()), *names)))
     return {
         "space": {"name": space.name, "options": space.options()},
         "modalities": [asdict(modality) for modality in cohort.inputs.modalities],
         "classes": list(cohort.classes),
         "cohort": {"name": cohort.name, "fingerprint": cohort.fingerprint},
-        "plugins": ingredients(uses),
+        "plugins": ingredients(space.all_uses()),  # the whole space is built again
         "versions": dict(_known(worker, keys[0]).versions),
     }
 
