@@ -14,18 +14,21 @@ Example:
 import pytest
 
 pytest.register_assert_rewrite(
+    "nas_fusion.testing.pytest_cohorts",
     "nas_fusion.testing.pytest_modules",
     "nas_fusion.testing.pytest_routers",
     "nas_fusion.testing.pytest_spaces",
     "nas_fusion.testing.pytest_supernets",
 )
 
+from nas_fusion.testing.pytest_cohorts import CohortTestCase  # noqa: E402
 from nas_fusion.testing.pytest_modules import FreshIdentityTestCase, FusionModuleTestCase  # noqa: E402
 from nas_fusion.testing.pytest_routers import RouterTestCase  # noqa: E402
 from nas_fusion.testing.pytest_spaces import InheritingSpaceTestCase, SearchSpaceTestCase, TrainableSpaceTestCase  # noqa: E402
 from nas_fusion.testing.pytest_supernets import SupernetSpaceTestCase  # noqa: E402
 
 __all__ = [
+    "CohortTestCase",
     "FreshIdentityTestCase",
     "FusionModuleTestCase",
     "InheritingSpaceTestCase",
