@@ -23,9 +23,11 @@ def dashboard(options: StoredStudyOptions, *, host: str, port: int) -> None:
     from nas_fusion.visualization import publish
 
     found = stored_studies(options)
-    comparison = summarise(found.laboratory, found.storage, found.studies)
-    for name in found.studies:
-        publish(load_study(found.storage, name)[0], comparison)
+    for module in dict.fromkeys(found.modules.values()):  # the arms of one module are a comparison of samplers
+        studies = [name for name in found.studies if found.modules[name] == module]
+        comparison = summarise(found.laboratory.within(module), found.storage, studies)
+        for name in studies:
+            publish(load_study(found.storage, name)[0], comparison)
     server = dashboard_server(found.storage, found.laboratory.store.dashboard_view, host=host, port=port)
     print(f"Listening on http://{host}:{server.server_port}/ (Ctrl-C ends it)", file=sys.stderr, flush=True)
     with server:

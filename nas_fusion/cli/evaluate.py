@@ -11,14 +11,14 @@ def evaluate(options: StoredStudyOptions) -> None:
     from nas_fusion.analysis import plain_table
     from nas_fusion.cli.output import print_json
     from nas_fusion.cli.results import test_json
-    from nas_fusion.cli.stored import stored_studies
+    from nas_fusion.cli.stored import compared, stored_studies
     from nas_fusion.study.final_test import test_all
-    from nas_fusion.study.outcome import check_complete, summarise
+    from nas_fusion.study.outcome import check_complete
 
     found = stored_studies(options)
     check_complete(found.laboratory, found.storage, found.studies)
-    test_all(found.laboratory, summarise(found.laboratory, found.storage, found.studies))
-    comparison = summarise(found.laboratory, found.storage, found.studies)
+    test_all(found.laboratory, compared(found))
+    comparison = compared(found)
     print(plain_table(comparison))
     if options.json:
         print_json(test_json(comparison, found.name, found.url))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nas_fusion import plugins
 from nas_fusion.cli.local_code import adopt_options
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nas_fusion.study.laboratory import Laboratory
     from nas_fusion.study.spec import StudySpec
 
+    SpecsOf: TypeAlias = Callable[[Laboratory, dict[str, Any]], dict[str, StudySpec]]
 
 _LONGEST_NAME = 200
 
@@ -34,7 +35,7 @@ class Request:
         url: Its URL, for other processes.
         out: Folder of the results.
         devices: Device of each worker process.
-        specs: Sampler to the specification of its study.
+        specs: Sampler to the specification of its study; of a comparison of modules, study to its specification.
     """
 
     laboratory: Laboratory
@@ -46,13 +47,15 @@ class Request:
     specs: dict[str, StudySpec]
 
 
-def requested(options: StudyOptions, samplers: Sequence[str], command: str) -> Request:
+def requested(options: StudyOptions, samplers: Sequence[str], command: str, *, specs_of: SpecsOf | None = None) -> Request:
     """Return what `search` or `compare` work with.
 
     Args:
         options: As typed.
         samplers: The samplers of its studies.
         command: The command line, for the record.
+        specs_of: Makes the specifications of its studies from the laboratory and the options of samplers; by default one a
+            sampler.
 
     Raises:
         ValueError: If an option, the data, the storage, or what they name is wrong.
@@ -71,9 +74,13 @@ def requested(options: StudyOptions, samplers: Sequence[str], command: str) -> R
     laboratory = laboratory_of(options, typed, command, out)
     _check_startable(laboratory)
     space = laboratory.space
-    specs = arm_specs(laboratory.spec, laboratory, samplers, sampler_options, called="--sampler-set")
+    if specs_of is None:
+        specs = arm_specs(laboratory.spec, laboratory, samplers, sampler_options, called="--sampler-set")
+    else:
+        specs = specs_of(laboratory, sampler_options)
     for each in specs.values():
-        max_evaluations(each, laboratory.sampler(each), space)
+        own = laboratory.within(each.module)
+        max_evaluations(each, own.sampler(each), own.space)
     return Request(laboratory, storage, url, out, devices_of_workers(options.device, options.workers, most=space.size), specs)
 
 

@@ -98,8 +98,8 @@ def comparison_json(comparison: Comparison, url: str, report: Path) -> dict[str,
         "trained_for_audit": comparison.trained_for_audit,
         "trained_in_vain": comparison.trained_in_vain,
         "epochs_in_vain": comparison.epochs_in_vain,
-        "arms": [_arm_json(arm, comparison, scores) for arm in comparison.searches],
-        "references": [_reference_json(arm, scores) for arm in comparison.arms if not arm.is_search],
+        "arms": [arm_json(arm, comparison, scores) for arm in comparison.searches],
+        "references": [reference_json(arm, scores) for arm in comparison.arms if not arm.is_search],
         "points": _points_json(comparison),
         **_routing_json(comparison),
         **_availability_json(comparison),
@@ -168,7 +168,8 @@ def _unfinished_json(each: Unfinished, space: SearchSpace) -> dict[str, Any]:
     }
 
 
-def _arm_json(arm: Arm, comparison: Comparison, scores: Scores) -> dict[str, Any]:
+def arm_json(arm: Arm, comparison: Comparison, scores: Scores) -> dict[str, Any]:
+    """Return what came of an arm of a comparison."""
     from nas_fusion.analysis.regret import regret_error
     from nas_fusion.analysis.ways_out import is_trapped, ways_out
 
@@ -184,7 +185,8 @@ def _arm_json(arm: Arm, comparison: Comparison, scores: Scores) -> dict[str, Any
     }
 
 
-def _reference_json(arm: Arm, scores: Scores) -> dict[str, Any]:
+def reference_json(arm: Arm, scores: Scores) -> dict[str, Any]:
+    """Return what came of the baseline or a reference."""
     return {"name": arm.name, "title": arm.title, "value": arm.value, "ours": arm.ours, "test": scores[arm.name]}
 
 

@@ -23,7 +23,7 @@ def search(options: StudyOptions, *, sampler: str) -> None:
     options, sampler = adopted(options), adopted_names("samplers", sampler, allowed=options.allow_local_code)
     request = requested(options, [sampler], command)
     if options.dry_run:
-        dry_run(request, [sampler], as_json=options.json)
+        dry_run(request, as_json=options.json)
         return
     laboratory, storage = request.laboratory, request.storage
     name = options.study or f"{options.space}-{sampler}"

@@ -112,8 +112,9 @@ def check_complete(laboratory: Laboratory, storage: BaseStorage, studies: Sequen
     """
     for name in studies:
         study, spec = load_study(storage, name)
-        study.sampler = laboratory.sampler(spec)
-        if outlook(study, spec, laboratory.space) != history.COMPLETE:
+        own = laboratory.within(spec.module)
+        study.sampler = own.sampler(spec)
+        if outlook(study, spec, own.space) != history.COMPLETE:
             raise ValueError(
                 f"`study` must be finished, but the search of {name!r} is not; the command that began it resumes it."
             )
