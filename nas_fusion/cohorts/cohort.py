@@ -114,6 +114,9 @@ class Cohort:
             raise ValueError(f"`labels` must be {n} indices of the {len(self.classes)} classes {list(self.classes)}.")
         if tuple(self.present.shape) != (n, len(self.modalities)):
             raise ValueError(f"`present` must have shape ({n}, {len(self.modalities)}), but got {tuple(self.present.shape)}.")
+        if not bool(self.present.any(1).all()):
+            empty = self.subjects[int((~self.present.any(1)).nonzero()[0])]
+            raise ValueError(f"`present` must show at least one modality of each subject, but {empty!r} has none.")
         if self.groups is not None and len(self.groups) != n:
             raise ValueError(f"`groups` must name a group for each of the {n} subjects, but got {len(self.groups)}.")
 

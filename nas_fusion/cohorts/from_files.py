@@ -87,12 +87,24 @@ def _examine(manifest: Manifest, options: SourceOptions) -> tuple[list[Problem],
     for modality in manifest.images:
         if not problems and not any(name == modality for _, name in headers):
             problems.append(Problem("no scans", f"There must be scans of {modality}, but no subject has one."))
+    problems += [] if problems else _empty_handed(manifest, headers)
     if problems:
         return problems, None, headers
     try:
         return [], splits_of(manifest, options), headers
     except ValueError as error:
         return [Problem("impossible splits", str(error))], None, headers
+
+
+def _empty_handed(manifest: Manifest, headers: Headers) -> list[Problem]:
+    """Return the subjects who have no modality at all."""
+    problems = []
+    for row, subject in enumerate(manifest.table["subject"]):
+        tables = (manifest.table[list(manifest.columns[name])].iloc[row] for name in manifest.vectors)
+        if not any((row, name) in headers for name in manifest.images) and not any(table.notna().all() for table in tables):
+            message = f"Every subject must have at least one modality, but {subject} has none."
+            problems.append(Problem("no modality", message, str(subject)))
+    return problems
 
 
 def _voxels(manifest: Manifest, headers: Headers) -> list[Problem]:

@@ -73,6 +73,7 @@ SEQUENCES: Mapping[str, Sequence] = {
     "T1w": InversionRecovery(tr=2300.0, ti=900.0, te=3.0),
     "FLAIR": FLAIR,
     "T2w": SpinEcho(tr=6000.0, te=100.0),
+    "PDw": SpinEcho(tr=6000.0, te=15.0),
 }
 
 

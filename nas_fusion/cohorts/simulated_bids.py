@@ -7,7 +7,7 @@ non-zero voxels has the tensors of `simulated_mri` to the last bit.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+import math
 from importlib.resources import files
 from pathlib import Path
 
@@ -16,9 +16,10 @@ import pandas as pd
 
 from nas_fusion.cohorts.anatomy import affine
 from nas_fusion.cohorts.physics import SEQUENCES, InversionRecovery
+from nas_fusion.cohorts.simulated_clinical import CLINICAL, COLUMNS, READOUTS, SHIFT
 from nas_fusion.cohorts.simulated_options import NAME, Options
-from nas_fusion.cohorts.simulated_subjects import raw_subjects
-from nas_fusion.cohorts.simulated_tasks import make_task
+from nas_fusion.cohorts.simulated_subjects import clinical_table, raw_subjects
+from nas_fusion.cohorts.simulated_tasks import AGED, LESIONS, Task, make_task
 
 BIDS_VERSION = "1.10.0"
 README = """# Simulated MRI cohort
@@ -46,15 +47,17 @@ def write_cohort(out: Path, options: Options) -> Path:
         raise ValueError(f"`out` must be a new or an empty folder, but got {str(out)!r}, which holds something.")
     out.mkdir(parents=True, exist_ok=True)
     task = make_task(options.task, flip=options.flip)
-    rows = []
+    rows, known = [], _clinical(options, task)
     for subject, (label, scans) in zip(options.subjects, raw_subjects(options, task), strict=True):
         folder = out / subject / "anat"
-        folder.mkdir(parents=True)
+        if scans:
+            folder.mkdir(parents=True)
         for name, raw in scans.items():
             image = nibabel.Nifti1Image(raw.numpy(), affine(options.shape))  # type: ignore[no-untyped-call]
             image.header.set_xyzt_units("mm")  # type: ignore[no-untyped-call]
             nibabel.save(image, folder / f"{subject}_{name}.nii.gz")
-        rows.append({"participant_id": subject, "group": task.classes[label], "split": options.part(subject)})
+        facts = {"participant_id": subject, "group": task.classes[label], "split": options.part(subject)}
+        rows.append(facts | known.get(subject, {}))
     pd.DataFrame(rows).to_csv(out / "participants.tsv", sep="\t", index=False)
     _write_descriptions(out, options, task.classes)
     return out
@@ -69,7 +72,7 @@ def _write_descriptions(out: Path, options: Options, classes: tuple[str, str]) -
             "BIDSVersion": BIDS_VERSION,
             "DatasetType": "raw",
             "GeneratedBy": [
-                {"Name": "nas-fusion", "Description": f"The embedded cohort {NAME}.", "Parameters": asdict(options)}
+                {"Name": "nas-fusion", "Description": f"The embedded cohort {NAME}.", "Parameters": options.stated}
             ],
         },
         "participants.json": {
@@ -78,11 +81,29 @@ def _write_descriptions(out: Path, options: Options, classes: tuple[str, str]) -
                 "Description": "Part of the frozen split",
                 "Levels": {part: part for part in ("train", "validation", "test")},
             },
+            **(_columns() if CLINICAL in options.modalities else {}),
         },
-        **{f"{name}.json": _sidecar(name) for name in options.modalities},
+        **{f"{name}.json": _sidecar(name) for name in options.modalities if name != CLINICAL},
     }
     for name, document in documents.items():
         (out / name).write_text(json.dumps(document, indent=2) + "\n")
+
+
+def _clinical(options: Options, task: Task) -> dict[str, dict[str, str]]:
+    """Return each subject's columns of the clinical table as texts that are read back to the last bit, `n/a` where absent."""
+    if CLINICAL not in options.modalities:
+        return {}
+    rows = clinical_table(options, task).tolist()
+    texts = [["n/a" if math.isnan(value) else repr(value) for value in row] for row in rows]
+    return {subject: dict(zip(COLUMNS, row, strict=True)) for subject, row in zip(options.subjects, texts, strict=True)}
+
+
+def _columns() -> dict[str, object]:
+    what = {AGED: "ageing", LESIONS: "lesions"}
+    told = {name: f"Reads out {what[bit]}: {SHIFT} standard deviations higher with it" for name, bit in READOUTS.items()}
+    return {
+        name: {"Description": told.get(name, "Tells nothing of the class"), "Units": "standard deviations"} for name in COLUMNS
+    }
 
 
 def _sidecar(modality: str) -> dict[str, object]:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from nas_fusion.cohorts.physics import SEQUENCES
+from nas_fusion.cohorts.simulated_clinical import CLINICAL
 from nas_fusion.cohorts.simulated_tasks import TASKS
 from nas_fusion.cohorts.splits import Fold, Splits
 
@@ -17,6 +18,7 @@ VERSION = 1
 """Of the generator: raised whenever the same options give other numbers."""
 
 WHOLE = {"seed": (0, 2**63), "shape": (8, 96), "train": (1, 10**5), "validation": (1, 10**5), "test": (0, 10**5)}
+MODALITIES = (*SEQUENCES, CLINICAL)
 REAL = {"flip": (0.0, 0.499), "contrast": (0.0, 1.0), "k2": (1.0, 4.0)}
 
 
@@ -41,10 +43,11 @@ class Options:
         train: Subjects that train.
         validation: Subjects that validate.
         test: Subjects that no search sees.
-        modalities: Some of `T1w`, `FLAIR`, `T2w`, in the order of the streams.
+        modalities: Some of `T1w`, `FLAIR`, `T2w`, `PDw` and `clinical`, in the order of the streams.
         flip: Probability that a label is wrong, in [0, 0.5); `discordance` alone.
         contrast: Relative lengthening of the white matter's T1 in an aged brain, in [0, 1].
         k2: Factor of T2 in lesions, in [1, 4].
+        missing: Expected share of the (subject, modality) cells that are absent; everybody keeps one of them.
     """
 
     task: str = "discordance"
@@ -57,6 +60,7 @@ class Options:
     flip: float = 0.05
     contrast: float = 0.5
     k2: float = 2.5
+    missing: float = 0.0
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
@@ -69,9 +73,15 @@ class Options:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
                 raise ValueError(f"`{name}` must be a number in [{least}, {most}], but got {value!r}.")
-        known = set(self.modalities) <= SEQUENCES.keys()
+        known = set(self.modalities) <= set(MODALITIES)
         if not known or not 0 < len(set(self.modalities)) == len(self.modalities):
-            raise ValueError(f"`modalities` must be different ones of {', '.join(SEQUENCES)}, but got {self.modalities!r}.")
+            raise ValueError(f"`modalities` must be different ones of {', '.join(MODALITIES)}, but got {self.modalities!r}.")
+        most = 1 - 1 / len(self.modalities)
+        if isinstance(self.missing, bool) or not isinstance(self.missing, int | float) or not 0 <= self.missing <= most:
+            raise ValueError(
+                f"`missing` must be a share in [0, {most:.3g}], so that everybody keeps one of {len(self.modalities)} "
+                f"modalities, but got {self.missing!r}."
+            )
 
     @classmethod
     def from_mapping(cls, options: Mapping[str, Any]) -> Options:
@@ -108,7 +118,13 @@ class Options:
         return "train" if i < self.train else "validation" if i < self.train + self.validation else "test"
 
     @property
+    def stated(self) -> dict[str, Any]:
+        """The options by name; `missing`, which came later, only where somebody lacks something."""
+        options = asdict(self)
+        return options if self.missing else {name: value for name, value in options.items() if name != "missing"}
+
+    @property
     def fingerprint(self) -> str:
         """Digest of all options and of the generator's version."""
-        text = json.dumps({"cohort": NAME, "version": VERSION, **asdict(self)}, sort_keys=True)
+        text = json.dumps({"cohort": NAME, "version": VERSION, **self.stated}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()

@@ -17,8 +17,14 @@ from scipy.special import entr, expit
 Table = npt.NDArray[np.float64]
 
 AGED, LESIONS = 0, 1
-SEEN: Mapping[str, tuple[int, ...]] = {"T1w": (AGED,), "FLAIR": (LESIONS,), "T2w": (AGED, LESIONS)}
-"""Which bits a modality shows. T2w shows both: lesions lengthen T2, and so does what keeps FLAIR the same when T1 ages."""
+SEEN: Mapping[str, tuple[int, ...]] = {
+    "T1w": (AGED,),
+    "FLAIR": (LESIONS,),
+    "T2w": (AGED, LESIONS),
+    "PDw": (AGED, LESIONS),
+}
+"""Which bits a scan shows. T2w shows both: lesions lengthen T2, and so does what keeps FLAIR the same when T1 ages; so does
+PDw, at its short echo time much more faintly."""
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from nas_fusion.cohorts.physics import FLAIR, FLUID, GREY, SEQUENCES, WHITE, Tis
 
 def reference(name: str, t1: float, t2: float, density: float) -> float:
     """The textbook equations, in plain numbers."""
-    if name == "T2w":
-        return float(density * (1 - np.exp(-6000 / t1)) * np.exp(-100 / t2))
+    if name in ("T2w", "PDw"):
+        return float(density * (1 - np.exp(-6000 / t1)) * np.exp(-(100 if name == "T2w" else 15) / t2))
     tr, ti, te = {"T1w": (2300, 900, 3), "FLAIR": (9000, 2500, 90)}[name]
     return float(density * abs(1 - 2 * np.exp(-ti / t1) + np.exp(-tr / t1)) * np.exp(-te / t2))
 
@@ -37,6 +37,7 @@ def test_order_of_tissues() -> None:
     assert white["T1w"] > grey["T1w"] > fluid["T1w"]
     assert grey["FLAIR"] > white["FLAIR"] > fluid["FLAIR"]
     assert fluid["T2w"] > grey["T2w"] > white["T2w"]
+    assert grey["PDw"] > white["PDw"]
 
 
 @pytest.mark.parametrize(("factor", "t1w", "t2"), [(1.20, 0.195, 85.2), (1.35, 0.157, 90.7), (1.50, 0.126, 97.7)])
@@ -55,5 +56,7 @@ def test_lesions_are_bright_in_flair_and_t2w() -> None:
     for name in ("FLAIR", "T2w"):
         healthy, lesioned = (signal(SEQUENCES[name], t1, t2 * k2, density) for k2 in (1.0, 2.1))
         assert (lesioned / healthy > 1.5).all()
+    healthy, lesioned = (signal(SEQUENCES["PDw"], t1, t2 * k2, density) for k2 in (1.0, 2.1))
+    assert ((lesioned / healthy > 1.05) & (lesioned / healthy < 1.2)).all()
     healthy, lesioned = (signal(SEQUENCES["T1w"], t1, t2 * k2, density) for k2 in (1.0, 2.1))
     assert (lesioned / healthy < 1.02).all()

@@ -90,6 +90,7 @@ def test_same_options_give_the_same_cohort_and_other_seeds_another() -> None:
         {"contrast": 0.4},
         {"k2": 2.0},
         {"modalities": ("T1w",)},
+        {"missing": 0.2},
     ],
 )
 def test_fingerprint_sees_every_option(change: dict[str, object]) -> None:
@@ -231,10 +232,26 @@ def test_each_bit_is_readable_in_its_own_modality_and_invisible_in_the_other(
         ({"flip": "a"}, r"`flip` must be a number in \[0\.0, 0\.499\], but got 'a'\."),
         ({"contrast": -0.1}, r"`contrast` must be a number in \[0\.0, 1\.0\], but got -0\.1\."),
         ({"k2": float("nan")}, r"`k2` must be a number in \[1\.0, 4\.0\], but got nan\."),
-        ({"modalities": ()}, r"`modalities` must be different ones of T1w, FLAIR, T2w, but got \(\)\."),
-        ({"modalities": "T1"}, r"`modalities` must be different ones of T1w, FLAIR, T2w, but got \('T1',\)\."),
-        ({"modalities": ("T1w", "PET")}, r"`modalities` must be different ones of T1w, FLAIR, T2w, but got \('T1w', 'PET'\)\."),
-        ({"modalities": ("T1w", "T1w")}, r"`modalities` must be different ones of T1w, FLAIR, T2w, but got \('T1w', 'T1w'\)\."),
+        ({"modalities": ()}, r"`modalities` must be different ones of T1w, FLAIR, T2w, PDw, clinical, but got \(\)\."),
+        ({"modalities": "T1"}, r"`modalities` must be different ones of T1w, FLAIR, T2w, PDw, clinical, but got \('T1',\)\."),
+        (
+            {"modalities": ("T1w", "PET")},
+            r"`modalities` must be different ones of T1w, FLAIR, T2w, PDw, clinical, but got \('T1w', 'PET'\)\.",
+        ),
+        (
+            {"modalities": ("T1w", "T1w")},
+            r"`modalities` must be different ones of T1w, FLAIR, T2w, PDw, clinical, but got \('T1w', 'T1w'\)\.",
+        ),
+        (
+            {"missing": 0.6},
+            r"`missing` must be a share in \[0, 0\.5\], so that everybody keeps one of 2 modalities, but got 0\.6\.",
+        ),
+        ({"missing": -0.1}, r"`missing` must be a share in \[0, 0\.5\], .*, but got -0\.1\."),
+        ({"missing": True}, r"`missing` must be a share in \[0, 0\.5\], .*, but got True\."),
+        (
+            {"missing": 0.1, "modalities": ("T1w",)},
+            r"`missing` must be a share in \[0, 0\], so that everybody keeps one of 1 modalities, but got 0\.1\.",
+        ),
     ],
 )
 def test_wrong_options(options: dict[str, object], message: str) -> None:
