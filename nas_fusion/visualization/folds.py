@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from nas_fusion.analysis.arms import Arm, Comparison
-from nas_fusion.analysis.paired import paired_difference, subject_differences
+from nas_fusion.analysis.paired import on_common_subjects, paired_difference, subject_differences
 from nas_fusion.record import Predictions
 from nas_fusion.visualization.style import COLOURS, INK, PALE, faint, interval_bars, new_figure
 
@@ -64,12 +64,12 @@ def _get_subjects_info(comparison: Comparison) -> list[_SubjectsInfo]:
     if baseline is None:
         raise ValueError("`comparison` must hold the baseline where there is one fold, but got none.")
     others = [arm for arm in comparison.arms if arm is not baseline and arm.best != comparison.space.baseline]
-    return [_subjects(baseline, arm) for arm in others]
+    return [_subjects(baseline, arm) for arm in others if len(set(arm.validation.subjects)) > 1]
 
 
 def _subjects(baseline: Arm, arm: Arm) -> _SubjectsInfo:
-    gains = subject_differences(baseline.validation, arm.validation)
-    mean = paired_difference(baseline.validation, arm.validation)
+    both = on_common_subjects(baseline.validation, arm.validation)
+    gains, mean = subject_differences(*both), paired_difference(*both)
     return _SubjectsInfo(arm.title, tuple(np.quantile(gains, _QUANTILES).tolist()), mean.mean, mean.low, mean.high)
 
 
