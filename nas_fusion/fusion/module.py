@@ -49,7 +49,8 @@ class FusionModule(nn.Module, ABC):
         """Return the fused features, each of the shape that it came with.
 
         Args:
-            features: One tensor `(batch, channels[i], *spatial_i)` a stream; streams may differ in resolution.
+            features: One tensor `(batch, channels[i], *spatial_i)` a stream; streams may differ in resolution. Where a subject
+                lacks a modality its features are zeros.
         """
 
     def check(self, features: Sequence[torch.Tensor]) -> None:
