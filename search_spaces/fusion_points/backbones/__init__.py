@@ -5,14 +5,12 @@ from search_spaces.fusion_points.backbones.efficientnet import EfficientNetB0
 from search_spaces.fusion_points.backbones.graph import Graph
 from search_spaces.fusion_points.backbones.perceptron import Perceptron
 from search_spaces.fusion_points.backbones.resnet import POINTS, RESNETS, ResNet10, ResNet18, ResNet34, ResNet50
-from search_spaces.fusion_points.backbones.streams import BackboneOptions, all_points, build_stream
 from search_spaces.fusion_points.backbones.swin import Swin
 from search_spaces.fusion_points.backbones.vit import ViT
 
 __all__ = [
     "POINTS",
     "RESNETS",
-    "BackboneOptions",
     "DenseNet121",
     "EfficientNetB0",
     "Graph",
@@ -23,6 +21,4 @@ __all__ = [
     "ResNet50",
     "Swin",
     "ViT",
-    "all_points",
-    "build_stream",
 ]

@@ -15,18 +15,8 @@ from monai.networks.nets.swin_unetr import SwinTransformer
 from torch import nn
 
 from nas_fusion.cohorts import Modality
-from nas_fusion.fusion import Stream
-from search_spaces.fusion_points.backbones import (
-    RESNETS,
-    BackboneOptions,
-    DenseNet121,
-    EfficientNetB0,
-    Graph,
-    Swin,
-    ViT,
-    all_points,
-    build_stream,
-)
+from nas_fusion.fusion import Stream, build_backbone
+from search_spaces.fusion_points.backbones import RESNETS, DenseNet121, EfficientNetB0, Graph, Swin, ViT
 from search_spaces.fusion_points.backbones.graph import normalised_graph
 
 VOLUME = Modality("T1w", "image", (2, 16, 16, 16))
@@ -70,8 +60,10 @@ def test_names_and_shapes_are_what_they_were(name: str, kind: str, points: str) 
         "matrix": Modality("SC", "matrix", (20, 20)),
         "vector": Modality("clinical", "vector", (7,)),
     }[kind]
-    options = BackboneOptions(name, width=1 / 16, stem_kernel=3, stem_stride=2, hidden=9)
-    stream = build_stream(modality, 3, options, all_points(name) if points == "cut" else ())
+    backbone = build_backbone(name, width=1 / 16, stem_kernel=3, stem_stride=2)
+    names = backbone.points if points == "cut" else backbone.stages
+    chosen = build_backbone("perceptron", hidden=9) if kind == "vector" else backbone
+    stream = chosen.build(modality, 3, names)
     text = json.dumps([[key, list(tensor.shape)] for key, tensor in stream.state_dict().items()])
     assert hashlib.sha256(text.encode()).hexdigest()[:16] == BEFORE[name, kind, points]
 
@@ -79,7 +71,8 @@ def test_names_and_shapes_are_what_they_were(name: str, kind: str, points: str) 
 @pytest.mark.parametrize("name", RESNETS)
 def test_weights_of_a_seed_are_what_they_were(name: str) -> None:
     torch.manual_seed(3)
-    stream = build_stream(VOLUME, 3, BackboneOptions(name, width=1 / 16, stem_kernel=3), all_points(name))
+    backbone = build_backbone(name, width=1 / 16, stem_kernel=3)
+    stream = backbone.build(VOLUME, 3, backbone.points)
     torch.manual_seed(3)
     expected = RESNETS[name](
         spatial_dims=3, n_input_channels=2, num_classes=3, conv1_t_size=3, conv1_t_stride=1, widen_factor=1 / 16
@@ -91,7 +84,7 @@ def test_weights_of_a_seed_are_what_they_were(name: str) -> None:
 
 def test_weights_of_a_perceptron_are_what_they_were() -> None:
     torch.manual_seed(3)
-    stream = build_stream(Modality("clinical", "vector", (7,)), 3, BackboneOptions(hidden=5))
+    stream = build_backbone("perceptron", hidden=5).build(Modality("clinical", "vector", (7,)), 3, ())
     torch.manual_seed(3)
     layers = [nn.Linear(width, 5, bias=False) for width in (7, 5, 5, 5)]
     assert all(torch.equal(stream.stages[f"layer{i}"][0].weight, layer.weight) for i, layer in enumerate(layers, start=1))
