@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         build_backbone,
         build_module,
         find_taps,
+        module_cost,
         register_backbone,
         register_module,
     )
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from nas_fusion.space import Configuration, SearchSpace, load_space
     from nas_fusion.study.comparison import compare
     from nas_fusion.study.cross_validation import cross_validate
+    from nas_fusion.study.module_comparison import compare_modules
 
 _HOMES = {
     "space": ("Configuration", "SearchSpace", "load_space"),
@@ -76,6 +78,7 @@ _HOMES = {
         "build_backbone",
         "build_module",
         "find_taps",
+        "module_cost",
         "register_backbone",
         "register_module",
     ),
@@ -95,6 +98,7 @@ _HOMES = {
     "pruners": ("HalvingPruner", "RacingPruner"),
     "study.comparison": ("compare",),
     "study.cross_validation": ("cross_validate",),
+    "study.module_comparison": ("compare_modules",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -133,6 +137,7 @@ __all__ = [
     "build_module",
     "build_router",
     "compare",
+    "compare_modules",
     "cross_validate",
     "export_model",
     "find_taps",
@@ -140,6 +145,7 @@ __all__ = [
     "load_model",
     "load_sampler",
     "load_space",
+    "module_cost",
     "parent_of",
     "register_backbone",
     "register_module",
