@@ -56,6 +56,8 @@ class SearchSpace:
     """Name of the cohort that the space is searched on where no data are named."""
     presets: tuple[str, str] = ("small", "paper")
     """Of a space with an option `preset`: what the command line takes for embedded cohorts, and for users' data."""
+    complete_only: bool = False
+    """Whether its models need every modality of each subject: then nobody may lack one, and none may drop out in training."""
     words: Words = Words()
     """How reports speak of what it searches."""
     takes_plugins: Mapping[str, str] = MappingProxyType({})

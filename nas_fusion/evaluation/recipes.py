@@ -66,7 +66,8 @@ class RecipeBook:
         lacking: Names of the modalities that some subjects lack: stages that need one leave these subjects out.
 
     Raises:
-        ValueError: If `overrides` names no field of a plan, or a value is not allowed.
+        ValueError: If `overrides` names no field of a plan, a value is not allowed, or the space's models need modalities that
+            somebody lacks.
     """
 
     def __init__(
@@ -80,6 +81,10 @@ class RecipeBook:
         seeds: int = 1,
         lacking: Collection[str] = (),
     ) -> None:
+        if lacking and space.complete_only:
+            raise ValueError(
+                f"`cohort` must have every modality of each subject for {space.name}, but some lack {', '.join(lacking)}."
+            )
         self._lacking = frozenset(lacking)
         self._space, self._inputs, self._inherit = space, inputs, inherit
         self._overrides = _checked(overrides)
@@ -162,6 +167,11 @@ class RecipeBook:
             raise ValueError(f"`stages` must be at least one with unique names, but got {[stage.name for stage in planned]}.")
         for stage in planned:
             check_flips(stage.plan.flips, self._inputs)
+            if stage.plan.modality_dropout and self._space.complete_only:
+                raise ValueError(
+                    f"`modality_dropout` must be 0 for {self._space.name}, whose models need every modality, but got "
+                    f"{stage.plan.modality_dropout!r}."
+                )
         return planned
 
     def _plan(self, stage: Stage, *, inherits: bool) -> TrainingPlan:

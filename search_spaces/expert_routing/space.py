@@ -65,6 +65,7 @@ class ExpertRoutingSpace(SearchSpace):
     name = "expert-routing"
     cohort = "simulated-connectomes"
     presets = ("small", "as_published")
+    complete_only = True
     words = WORDS
     takes_plugins = MappingProxyType({"gating": "routers"})
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from nas_fusion import Cohort, EvaluationWorker, load_space
+from nas_fusion import Cohort, EvaluationWorker, load_cohort, load_space
 from nas_fusion.evaluation.averaging import averaged, mean_of_speakers
 from nas_fusion.record import Predictions
 from tests.nas_fusion_tests.evaluation_tests.tiny import tiny_cohort
@@ -156,3 +156,17 @@ def test_averages_are_of_rows_that_exist() -> None:
         pytest.approx([0.2, 0.8]),
         pytest.approx([0.3, 0.7]),
     ]
+
+
+def test_a_space_whose_models_need_every_modality_says_so_before_it_trains() -> None:
+    space = load_space("expert-routing")
+    cohort = load_cohort("simulated-connectomes", train=6, validation=4, test=2)
+    present = torch.ones(len(cohort), 2, dtype=torch.bool)
+    present[3, 1] = False
+    with pytest.raises(
+        ValueError, match=r"`cohort` must have every modality of each subject for expert-routing, but some lack FC\."
+    ):
+        EvaluationWorker(space, replace(cohort, present=present), device="cpu")
+    worker = EvaluationWorker(space, cohort, plan={"modality_dropout": 0.2}, device="cpu")
+    with pytest.raises(ValueError, match=r"`modality_dropout` must be 0 for expert-routing, .*, but got 0\.2"):
+        worker.evaluate(space.baseline)
