@@ -6,6 +6,8 @@ import torch
 from sklearn.datasets import load_breast_cancer
 
 from nas_fusion.cohorts.breast_cancer import breast_cancer
+from nas_fusion.testing import CohortTestCase
+from nas_fusion.testing.pytest_cohorts import CohortFactory
 
 
 def test_three_views_with_malignant_as_the_positive_class() -> None:
@@ -41,3 +43,11 @@ def test_another_seed_draws_other_parts_and_so_has_another_fingerprint() -> None
 def test_an_unknown_view_is_refused() -> None:
     with pytest.raises(ValueError, match="`modalities` must be different ones of mean, error, worst, but got 'best'"):
         breast_cancer(modalities="best")
+
+
+class TestBreastCancer(CohortTestCase):
+    others = ({"modalities": "worst,mean"}, {"split_seed": 1}, {"test": 0.0})
+
+    @pytest.fixture
+    def cohort(self) -> CohortFactory:
+        return breast_cancer

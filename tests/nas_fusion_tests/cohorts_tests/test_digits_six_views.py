@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ import torch
 
 from nas_fusion.cohorts.cohort import Cohort
 from nas_fusion.cohorts.digits_six_views import PACKAGE, digits_six_views, twins
+from nas_fusion.testing import CohortTestCase
+from nas_fusion.testing.pytest_cohorts import CohortFactory
 from tests.nas_fusion_tests.cohorts_tests.installed import needs
 
 READ = needs(PACKAGE)
@@ -71,3 +74,15 @@ def test_some_views_in_another_order_with_folds() -> None:
 def test_an_unknown_view_is_refused() -> None:
     with pytest.raises(ValueError, match="`modalities` must be different ones of fac, fou, kar, mor, pix, zer, but got 'fax'"):
         digits_six_views(modalities="fax")
+
+
+made_once = cache(digits_six_views)
+
+
+@READ
+class TestDigits(CohortTestCase):
+    others = ({"modalities": "zer,mor"}, {"split_seed": 1})
+
+    @pytest.fixture
+    def cohort(self) -> CohortFactory:
+        return made_once  # reading takes a second

@@ -7,6 +7,8 @@ import torch
 
 from nas_fusion.cohorts.cohort import Cohort
 from nas_fusion.cohorts.mouse_connectomes import PACKAGE, mouse_connectomes
+from nas_fusion.testing import CohortTestCase
+from nas_fusion.testing.pytest_cohorts import CohortFactory
 from tests.nas_fusion_tests.cohorts_tests.installed import needs
 
 READ = needs(PACKAGE)
@@ -67,3 +69,13 @@ def test_both_sexes_of_every_strain_have_their_names(cohort: Cohort) -> None:
 def test_wrong_options_are_refused_before_anything_is_read(options: dict[str, Any], match: str) -> None:
     with pytest.raises(ValueError, match=match):
         mouse_connectomes(**options)
+
+
+@READ
+class TestMouseConnectomes(CohortTestCase):
+    options = {"modalities": "regions"}  # noqa: RUF012
+    others = ({"label": "sex"}, {"split_seed": 1}, {"measures": "fa,rd"})
+
+    @pytest.fixture
+    def cohort(self) -> CohortFactory:
+        return mouse_connectomes

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ import torch
 from nas_fusion.cohorts.cohort import Cohort
 from nas_fusion.cohorts.drawing import SplitPlan
 from nas_fusion.cohorts.watch import FILE, PACKAGE, SHA256, splits_by_person, watch
+from nas_fusion.testing import CohortTestCase
+from nas_fusion.testing.pytest_cohorts import CohortFactory
 from tests.nas_fusion_tests.cohorts_tests.installed import needs
 
 READ = needs(PACKAGE)
@@ -122,3 +125,15 @@ def test_no_part_shares_a_person_with_another(cohort: Cohort) -> None:
 def test_wrong_options_are_refused_before_anything_is_read(options: dict[str, Any], match: str) -> None:
     with pytest.raises(ValueError, match=match):
         watch(**options)
+
+
+made_once = cache(watch)
+
+
+@READ
+class TestWatch(CohortTestCase):
+    others = ({"modalities": "gyroscope"}, {"scale": "none"}, {"test_people": "1,2"})
+
+    @pytest.fixture
+    def cohort(self) -> CohortFactory:
+        return made_once  # reading takes a second
