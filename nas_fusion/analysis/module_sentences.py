@@ -127,7 +127,7 @@ def _alike(rows: pd.DataFrame) -> str:
         return "No interval leaves zero out: whether they rank alike cannot be told."
     of = "The interval lies" if len(rows) == 1 else f"Of {len(rows)} intervals"
     if len(rows) == 1:
-        return f"{of} {'above zero: they rank alike' if above else 'below zero: what is good with one is bad with the other'}."
+        return f"{of} {'above zero: they rank rather alike' if above else 'below zero: they rank rather in reverse'}."
     return f"{of}, {above} lie above zero (alike) and {below} below."
 
 
@@ -179,10 +179,11 @@ def _runs(result: ModuleComparison) -> Iterator[Finding]:
         return
     best = table[table["is_best"]].groupby("module", sort=False).head(1)
     told = [f"{point} in {row['runs_best']:.3g} of {runs} with {module}" for (module, point), row in best.iterrows()]
+    point = result.space.words.parameter
     sentence = (
-        f"Training by training (folds and seeds) the {result.space.words.parameter} of the lowest mean loss is the best: "
+        f"Taken training by training (folds and seeds), the {point} of the lowest mean loss is the best: {'; '.join(told)}."
     )
-    yield Finding("best_point_by_training", f"{sentence}{'; '.join(told)}.", level="note")
+    yield Finding("best_point_by_training", sentence, level="note")
 
 
 def n_trainings(result: ModuleComparison) -> int:

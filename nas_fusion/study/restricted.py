@@ -32,8 +32,9 @@ class RestrictedSpace(SearchSpace):
     def __init__(self, whole: SearchSpace, choice: str) -> None:
         for parameter, choices in whole.parameters.items():
             if choice not in choices[1:]:
+                offers = ", ".join(choices[1:])
                 raise ValueError(
-                    f"`choice` must be offered by every parameter, but {parameter!r} offers {', '.join(choices[1:])}."
+                    f"`choice` must be offered by every parameter, but got {choice!r}; {parameter!r} offers {offers}."
                 )
         super().__init__({p: (choices[0], choice) for p, choices in whole.parameters.items()}, inherit=whole.inherit)
         self.whole, self.choice = whole, choice

@@ -1,4 +1,4 @@
-"""What points are worth with each module: tables, rank correlations, tests of being the best, against independent computations."""
+"""What points are worth with each module: tables, rank correlations and tests of being the best, computed independently."""
 
 from __future__ import annotations
 
