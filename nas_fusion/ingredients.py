@@ -38,12 +38,14 @@ def check_ingredients(rows: Rows) -> None:
         rows: As `ingredients` gave them.
 
     Raises:
-        ValueError: If one is missing or cannot be loaded: with its name, distribution and version.
+        ValueError: If some are missing or one cannot be loaded: with name, distribution and version.
     """
+    missing = [row for row in rows if row["name"] not in plugins.names(row["kind"])]
+    if missing:
+        listed = " and no ".join(f"{row['kind'][:-1]} {row['name']!r} ({_origin(row)})" for row in missing)
+        raise ValueError(f"Plug-ins must be installed as they were when this was made, but there is no {listed}.")
     for row in rows:
         kind, name = row["kind"], row["name"]
-        if name not in plugins.names(kind):
-            raise ValueError(f"The {kind[:-1]} {name!r} is needed, but is not here: it was {_origin(row)} when this was made.")
         plugin = plugins.describe(kind, name)
         if plugin.error is not None:
             raise ValueError(f"{plugin.error.rstrip('.')}. It was {_origin(row)} when this was made.")

@@ -195,7 +195,7 @@ def test_a_plug_in_that_is_gone_is_named_with_its_distribution(finished: Run, mo
     for command in ("report", "worker", "evaluate"):
         outcome = finished(command)
         assert outcome.code == 2
-        said = r"The space 'tiny' is needed, but is not here: it was tiny_plugin:TinySpace of the distribution tiny-plugin 1\.0"
+        said = r"no space 'tiny' \(tiny_plugin:TinySpace of the distribution tiny-plugin 1\.0\) and no cohort 'tiny-cohort'"
         refused_in_one_sentence(outcome.err, said)
 
 
