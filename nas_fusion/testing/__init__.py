@@ -14,6 +14,7 @@ Example:
 import pytest
 
 pytest.register_assert_rewrite(
+    "nas_fusion.testing.pytest_backbones",
     "nas_fusion.testing.pytest_cohorts",
     "nas_fusion.testing.pytest_modules",
     "nas_fusion.testing.pytest_routers",
@@ -21,6 +22,7 @@ pytest.register_assert_rewrite(
     "nas_fusion.testing.pytest_supernets",
 )
 
+from nas_fusion.testing.pytest_backbones import BackboneTestCase  # noqa: E402
 from nas_fusion.testing.pytest_cohorts import CohortTestCase  # noqa: E402
 from nas_fusion.testing.pytest_modules import FreshIdentityTestCase, FusionModuleTestCase  # noqa: E402
 from nas_fusion.testing.pytest_routers import RouterTestCase  # noqa: E402
@@ -28,6 +30,7 @@ from nas_fusion.testing.pytest_spaces import InheritingSpaceTestCase, SearchSpac
 from nas_fusion.testing.pytest_supernets import SupernetSpaceTestCase  # noqa: E402
 
 __all__ = [
+    "BackboneTestCase",
     "CohortTestCase",
     "FreshIdentityTestCase",
     "FusionModuleTestCase",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import copy
-
 import pytest
 import torch
 
 from nas_fusion import plugins
 from nas_fusion.cohorts import Modality
-from nas_fusion.fusion import Backbone, Stream, build_backbone
+from nas_fusion.fusion import Backbone, build_backbone
+from nas_fusion.testing import BackboneTestCase
 
 SMALL: dict[str, dict[str, object]] = {
     "resnet10": {"width": 1 / 16, "stem_kernel": 3},
@@ -31,14 +30,14 @@ MODALITIES = {
     "vector": Modality("clinical", "vector", (7,)),
 }
 CASES = [
-    *((name, kind) for name in ("resnet10", "efficientnet_b0", "vit") for kind in ("volume", "plane", "signal")),
-    *((name, "matrix") for name in ("resnet10", "vit", "swin", "graph")),
-    *((name, "covariance") for name in ("resnet10", "graph")),
-    *((name, "flat") for name in ("efficientnet_b0", "swin")),
+    *(("resnet10", kind) for kind in ("volume", "plane", "signal", "matrix", "covariance")),
     ("resnet50", "volume"),
     ("densenet121", "volume"),
-    ("swin", "volume"),
+    *(("efficientnet_b0", kind) for kind in ("volume", "flat")),
+    *(("vit", kind) for kind in ("volume", "signal")),
+    *(("swin", kind) for kind in ("flat", "matrix")),
     ("perceptron", "vector"),
+    *(("graph", kind) for kind in ("matrix", "covariance")),
 ]
 
 
@@ -47,68 +46,38 @@ def _seed() -> None:
     torch.manual_seed(0)
 
 
-def small(name: str) -> Backbone:
-    return build_backbone(name, **SMALL[name])
+class TestShippedBackbones(BackboneTestCase):
+    @pytest.fixture(params=CASES, ids="-".join)
+    def case(self, request: pytest.FixtureRequest) -> tuple[str, str]:
+        return request.param  # type: ignore[no-any-return]
+
+    @pytest.fixture
+    def backbone(self, case: tuple[str, str]) -> Backbone:
+        return build_backbone(case[0], **SMALL[case[0]])
+
+    @pytest.fixture
+    def modality(self, case: tuple[str, str]) -> Modality:
+        return MODALITIES[case[1]]
 
 
-def example(modality: Modality, batch: int = 3) -> torch.Tensor:
-    if modality.kind == "covariance":
-        factors = torch.randn(batch, modality.shape[0], 50)
-        return factors @ factors.mT / 50
-    return torch.randn(batch, *modality.shape)
+@pytest.mark.parametrize(("name", "kind"), [case for case in CASES if MODALITIES[case[1]].kind == "image"])
+def test_taps_are_as_coarse_as_they_say(name: str, kind: str) -> None:
+    backbone, modality = build_backbone(name, **SMALL[name]), MODALITIES[kind]
+    stream, x = backbone.build(modality, 2, backbone.stages).eval(), torch.zeros(1, *modality.shape)
+    for tap in stream.taps.values():
+        size = stream.advance(x, None, tap.name).shape[2:]
+        found = max(a / b for a, b in zip(x.shape[2:], size, strict=True))
+        assert found == pytest.approx(tap.reduction, rel=0.34)  # nominal where a residual network rounds
 
 
 def test_every_shipped_backbone_is_tested_here() -> None:
-    assert {p.name for p in plugins.available("backbones") if p.distribution == "nas-fusion"} - {*SMALL} == {
-        "resnet18",
-        "resnet34",
-    }
-    assert all(plugin.error is None for plugin in plugins.available("backbones"))
+    shipped = {plugin.name for plugin in plugins.available("backbones") if plugin.distribution == "nas-fusion"}
+    assert shipped - {*SMALL} == {"resnet18", "resnet34"}
+    assert all(plugin.error is None for plugin in plugins.available("backbones") if plugin.name in shipped)
 
 
-@pytest.mark.parametrize(("name", "kind"), CASES)
-def test_taps_tell_the_truth_and_steps_are_the_whole(name: str, kind: str) -> None:
-    backbone, modality = small(name), MODALITIES[kind]
-    stream = backbone.build(modality, 3, backbone.points)
-    assert tuple(stream.taps) == backbone.points
-    x = example(modality)
-    passage, features = stream.begin(), x
-    for point, tap in stream.taps.items():
-        features = passage.advance(features, point)
-        assert features.shape[:2] == (3, tap.channels)
-        assert features.ndim == 2 + stream.spatial_dims
-        if modality.kind == "image":
-            found = max(a / b for a, b in zip(x.shape[2:], features.shape[2:], strict=True))
-            assert found == pytest.approx(tap.reduction, rel=0.34)  # nominal where a residual network rounds
-    logits = passage.advance(features, None)
-    assert tuple(logits.shape) == (3, 3)
-    logits.square().sum().backward()
-    assert [n for n, p in stream.named_parameters() if p.grad is None] == []
-    check_subjects_stay_apart(stream.eval(), x)
-
-
-def check_subjects_stay_apart(stream: Stream, x: torch.Tensor) -> None:
-    together, alone = stream(x), torch.cat([stream(subject.unsqueeze(0)) for subject in x])
-    torch.testing.assert_close(together, alone, rtol=1e-3, atol=1e-4)
-    other = copy.deepcopy(stream)
-    other.load_state_dict(stream.state_dict())
-    assert torch.equal(other(x), together)
-
-
-@pytest.mark.parametrize("name", list(SMALL))
-def test_points_are_known_before_there_are_data(name: str) -> None:
-    backbone = small(name)
-    kind = {"perceptron": "vector", "graph": "matrix"}.get(name, "volume")
-    state = torch.get_rng_state()
-    taps = backbone.find_taps(MODALITIES[kind])
-    assert torch.equal(torch.get_rng_state(), state)
-    assert tuple(tap.name for tap in taps) == backbone.points
-    built = backbone.build(MODALITIES[kind], 2, backbone.stages).taps
-    assert all(built[tap.name] == tap for tap in taps if tap.name in backbone.stages)
-    assert set(backbone.stages) <= set(backbone.points)
-    if backbone.kinds[0] == "image":
-        assert len(backbone.stages) == 4
-        assert len(build_backbone(name).stages) == 4
+def test_images_have_four_default_stages() -> None:
+    assert {len(build_backbone(name).stages) for name in SMALL if "image" in build_backbone(name).kinds} == {4}
 
 
 @pytest.mark.parametrize(
@@ -159,7 +128,7 @@ def test_unknown_points_raise() -> None:
     with pytest.raises(
         ValueError, match=r"`points` must be places in the backbone, .* but got 'layer5'. Did you mean 'layer4'"
     ):
-        small("resnet10").build(MODALITIES["volume"], 2, ("layer5",))
+        build_backbone("resnet10").build(MODALITIES["volume"], 2, ("layer5",))
 
 
 @pytest.mark.parametrize(
