@@ -34,7 +34,7 @@ def page(record: dict[str, Any]) -> str:
         "Every search is SFSA over the four points of the preset `small` with MMTM; weights are inherited from the parent, as\n"
         "in the paper. `best` selects the lowest mean loss over folds, `one_se` the fewest modules within one standard error.\n"
         "`A_0`: streams trained together, logits averaged; `late_fusion`: separately trained, probabilities averaged;\n"
-        "`early_fusion`: one stream that sees all channels or features. On test subjects the models of all folds are averaged.\n"
+        "`early_fusion`: one stream that sees all channels or features. On test subjects the folds' models are averaged.\n"
         "Intervals (95 %) are over the units named, by the corrected resampled t (Nadeau and Bengio 2003, section 3).\n\n"
         f"Made by `{record['command']}`.\n\n" + "\n".join(parts)
     )
