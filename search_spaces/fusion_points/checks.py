@@ -59,9 +59,7 @@ def check_followed(layout: Layout, given: Mapping[str, Mapping[str, Any]], defau
         usual = build_backbone(name, **default.get(name, {})).points
         for option, value in options.items():
             if build_backbone(name, **{**default.get(name, {}), option: value}).points != usual:
-                raise ValueError(
-                    f"`{option}` must go with a table or with `backbone`={name!r}, but the stages follow the points."
-                )
+                raise ValueError(f"`{option}` must go with a table or with `backbone`={name!r}, but got {value!r} without.")
 
 
 def check_fit(layout: Layout, inputs: Inputs, choices: Mapping[str, Sequence[Choice]], build: Build) -> None:

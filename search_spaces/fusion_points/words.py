@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 
 from nas_fusion.words import Words
 from search_spaces.fusion_points.meetings import Choice
@@ -25,7 +25,8 @@ def words_of(offered: Mapping[str, Sequence[Choice]]) -> Words:
     if not any(choice.members for choice in choices):
         return _DEFAULT
     several_modules = len({choice.module for choice in choices}) > 1
-    shared = len(os.path.commonprefix(list(offered))) if len(offered) > 1 else 0
+    beginning = takewhile(lambda letters: len(set(letters)) == 1, zip(*offered, strict=False))
+    shared = len(list(beginning)) if len(offered) > 1 else 0
     short = {
         f"{point}={choice}": f"{point[shared:] or point}:{_short(choice, several_modules)}"
         for point, several in offered.items()

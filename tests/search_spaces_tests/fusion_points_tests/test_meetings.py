@@ -138,10 +138,8 @@ def test_wrong_meetings_raise(options: dict[str, object], message: str) -> None:
 
 def test_modalities_that_the_cohort_lacks_raise() -> None:
     space = FusionPointSpace(modules=["mmtm(T1w,T2)"])
-    with pytest.raises(ValueError, match="`modules` must name modalities among T1w, FLAIR, T2w, but got 'T2'. Did you mean"):
+    with pytest.raises(ValueError, match="`modules` must name modalities among T1w, FLAIR, T2w, but got 'T2'"):
         space.stages(space.baseline, tables(*NAMES))
     other = FusionPointSpace(meet="pairs", modalities=NAMES)
-    with pytest.raises(
-        ValueError, match="`modalities` must be those of the cohort in its order, FLAIR, T1w, but got T1w, FLAIR"
-    ):
+    with pytest.raises(ValueError, match="`modalities` must be those of the cohort in its order, FLAIR, T1w, but got T1w, F"):
         other.references(tables("FLAIR", "T1w"))
