@@ -32,7 +32,7 @@ BELOW = {
     "pruners": {"history"},
     "analysis": {"words", "space", "record", "history", "resampling"},
     "visualization": {"words", "space", "record", "history", "analysis"},
-    "fusion": {"plugins"},
+    "fusion": {"plugins", "spelling"},
     "routing": {"plugins"},
     "cohorts": {"plugins", "spelling"},
     "evaluation": {"plugins", "ingredients", "space", "record", "history", "turns", "cohorts"},

@@ -32,10 +32,7 @@ class MeanExchange(FusionModule):
         total = sum(channels)
         hidden = max(1, total // ratio)
         self.squeeze = nn.ModuleList(nn.Linear(total - own, hidden) for own in channels)
-        self.shift = nn.ModuleList(nn.Linear(hidden, own) for own in channels)
-        for layer in self.shift:
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        self.shift = nn.ModuleList(_zero(nn.Linear(hidden, own)) for own in channels)
 
     def forward(self, features: list[torch.Tensor]) -> list[torch.Tensor]:
         """Return the shifted features, each of the shape `(batch, channels[i], *spatial_i)` that it came with."""
@@ -47,3 +44,10 @@ class MeanExchange(FusionModule):
         others = torch.cat([mean for i, mean in enumerate(means) if i != stream], dim=1)
         shift = self.shift[stream](torch.tanh(self.squeeze[stream](others)))
         return shift.to(feature.dtype).reshape(*shift.shape, *[1] * self.spatial_dims)
+
+
+def _zero(layer: nn.Linear) -> nn.Linear:
+    """Return a layer whose output is zero until it has been trained."""
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer

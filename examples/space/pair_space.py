@@ -92,14 +92,11 @@ class PairNetwork(nn.Module):
     def __init__(self, sizes: Mapping[str, int], pairs: Mapping[str, str], hidden: int, classes: int) -> None:
         super().__init__()
         self.names = tuple(sizes)
-        self.pairs = [(*map(self.names.index, pair.split("+")), how) for pair, how in pairs.items()]
+        self.pairs = [(*_both(pair, self.names), how) for pair, how in pairs.items()]
         self.encoders = nn.ModuleList(nn.Sequential(nn.Linear(size, hidden), nn.ReLU()) for size in sizes.values())
         self.heads = nn.ModuleList(nn.Linear(hidden, classes) for _ in sizes)
         widths = {"product": hidden, "concat": 2 * hidden}
-        self.together = nn.ModuleDict({f"{i}-{j}-{how}": nn.Linear(widths[how], classes) for i, j, how in self.pairs})
-        for head in self.together.values():
-            nn.init.zeros_(head.weight)
-            nn.init.zeros_(head.bias)
+        self.together = nn.ModuleDict({f"{i}-{j}-{how}": _zero(nn.Linear(widths[how], classes)) for i, j, how in self.pairs})
 
     def forward(self, inputs: Mapping[str, torch.Tensor], present: torch.Tensor | None = None) -> torch.Tensor:
         """Return logits `(batch, classes)`.
@@ -117,3 +114,16 @@ class PairNetwork(nn.Module):
             both = embeddings[i] * embeddings[j] if how == "product" else torch.cat([embeddings[i], embeddings[j]], dim=1)
             logits = logits + self.together[f"{i}-{j}-{how}"](both) * (there[:, i] * there[:, j])[:, None]
         return logits
+
+
+def _both(pair: str, names: Sequence[str]) -> tuple[int, int]:
+    """Return the positions of the two modalities of `a+b`."""
+    first, second = (names.index(name) for name in pair.split("+"))
+    return first, second
+
+
+def _zero(layer: nn.Linear) -> nn.Linear:
+    """Return a layer whose output is zero until it has been trained."""
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
