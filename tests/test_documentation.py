@@ -10,8 +10,8 @@ from types import ModuleType
 
 import pytest
 
-from nas_fusion import FusionModule, Router, build_module, build_router
-from nas_fusion.testing import FreshIdentityTestCase, FusionModuleTestCase, RouterTestCase
+from nas_fusion import Backbone, EvaluationWorker, FusionModule, Router, build_module, build_router, load_cohort, load_space
+from nas_fusion.testing import BackboneTestCase, FreshIdentityTestCase, FusionModuleTestCase, RouterTestCase
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "docs" / "how-to"
@@ -41,6 +41,23 @@ class TestOwnModule(FusionModuleTestCase, FreshIdentityTestCase):
 
     def test_is_built_by_its_name(self, module: type[FusionModule]) -> None:
         assert type(build_module("mean_shift", [4, 4])).__name__ == module.__name__
+
+
+class TestOwnBackbone(BackboneTestCase):
+    @pytest.fixture
+    def backbone(self) -> Backbone:
+        return load(EXAMPLES / "own_backbone.py").TwoPathsBackbone(width=4)  # type: ignore[no-any-return]
+
+    def test_is_searched_by_its_name(self, backbone: Backbone) -> None:
+        cohort = load_cohort("simulated-mri", shape=8, train=17, validation=8, test=0)
+        space = load_space("fusion-points", backbone="two_paths", width=4, ratio=2, epochs=1, batch_size=8)
+        assert list(space.parameters) == list(backbone.points)
+        worker = EvaluationWorker(space, cohort, device="cpu")
+        child = worker.evaluate(space.complete({"fine": "mmtm"}), lineage=(space.baseline,))
+        assert child.value > 0
+        assert space.uses(space.baseline)["backbones"] == ("two_paths",)
+        names = set(worker.store.weights(child.key))
+        assert {"streams.T1w.stages.module.fine.weight", "fusion.fine-MMTM.squeeze.weight"} <= names
 
 
 class TestOwnRouter(RouterTestCase):
