@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 from typing import Protocol, TypeVar, cast
 
 import torch
 
 from nas_fusion import plugins
 from nas_fusion.fusion.stream import Stream, Tap
+from nas_fusion.spelling import did_you_mean
 
 
 class Described(Protocol):
@@ -100,8 +100,7 @@ class Backbone(ABC):
             )
         for point in () if self.follows else points:
             if point not in self.points:
-                close = get_close_matches(point, self.points, n=1)
-                hint = f" Did you mean {close[0]!r}?" if close else ""
+                hint = did_you_mean(point, self.points)
                 raise ValueError(f"`points` must be places in the backbone, {', '.join(self.points)}, but got {point!r}.{hint}")
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
 
 import torch
 from torch import nn
 
 from nas_fusion.fusion.stream import Passage, Stream, Tap
 from nas_fusion.fusion.suspended import SuspendedPass, halt
+from nas_fusion.spelling import did_you_mean
 
 
 class TappedModule(Stream):
@@ -158,8 +158,7 @@ def _places(module: nn.Module, names: Sequence[str] | Mapping[str, str]) -> dict
         raise ValueError(f"`names` must be at least one submodule, each once, but got {list(names)}.")
     for place in places.values():
         if place not in known:
-            close = get_close_matches(str(place), known, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
+            hint = did_you_mean(place, known)
             raise ValueError(f"`names` must be submodules of {type(module).__name__}, but got {place!r}.{hint}")
     return places
 
