@@ -50,7 +50,7 @@ def seeds(n: int, **options: Any) -> tuple[dict[str, Any], ...]:
     return tuple({"split_seed": seed, **options} for seed in range(n))
 
 
-TABLES = {"batch_size": 32, "learning_rate": 2e-3}
+TABLES = {"batch_size": 64, "learning_rate": 1e-2}
 SETTINGS = {
     "watch": Setting(
         tuple({"test_people": f"{i},{i + 1}", "folds": 4} for i in (1, 3, 5, 7, 9)),
@@ -68,7 +68,7 @@ SETTINGS = {
     "mouse-connectomes": Setting(
         seeds(3, folds=3),
         "32 mice, eight classes (strain and sex). Three divisions, a quarter to test, three folds of the rest.",
-        {"backbone": "resnet10", "batch_size": 8, "learning_rate": 2e-3},
+        {"backbone": "resnet10", "batch_size": 8},
     ),
 }
 
