@@ -163,7 +163,9 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     file = RECORDS / "real_cohorts.json"
-    record = json.loads(file.read_text()) if file.exists() else {"command": "python -m benchmarks.real_cohorts", "results": {}}
+    record: dict[str, Any] = {"command": "python -m benchmarks.real_cohorts", "results": {}}
+    if file.exists():
+        record = json.loads(file.read_text())
     with tempfile.TemporaryDirectory() as scratch:
         for name in options.cohorts:
             record["results"][name] = run(name, SETTINGS[name], options.artifacts or scratch)
