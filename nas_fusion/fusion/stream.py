@@ -16,7 +16,7 @@ class Tap(NamedTuple):
     Attributes:
         name: The stage after which the features are taken.
         channels: Channels of the features there, at least 1.
-        reduction: How many times coarser the features are than the input, at least 1.
+        reduction: How many times coarser the features are than the input, at least 1 where a stream is a chain of stages.
     """
 
     name: str

@@ -163,6 +163,23 @@ def test_gradients_flow_from_every_stream_to_every_input() -> None:
     assert all(tensor.grad is not None and tensor.grad.abs().sum() > 0 for tensor in inputs.values())
 
 
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_the_whole_may_be_computed_again(reentrant: bool, x: torch.Tensor) -> None:
+    stream, twin = tapped().eval(), tapped().eval()
+    x = x.requires_grad_()
+    expected = through(twin, x, 0.2)
+    found = checkpoint.checkpoint(through, stream, x, 0.2, use_reentrant=reentrant)
+    assert torch.equal(found, expected)
+    expected.sum().backward()
+    found.sum().backward()
+    assert all(torch.equal(a.grad, b.grad) for a, b in zip(twin.parameters(), stream.parameters(), strict=True))
+
+
+def test_features_may_become_finer() -> None:
+    module = nn.Sequential(nn.Conv1d(1, 3, 2, stride=2), nn.Upsample(scale_factor=4), nn.Flatten(), nn.Linear(48, 2))
+    assert [tap.reduction for tap in find_taps(module, ["0", "1"], torch.zeros(2, 1, 8))] == [2.0, 0.5]
+
+
 def test_networks_are_copied_and_loaded_without_pickle(x: torch.Tensor) -> None:
     stream = tapped().eval()
     twin = copy.deepcopy(stream)
