@@ -21,7 +21,7 @@ def made_of(spec: StudySpec, space: SearchSpace) -> StudySpec:
         space: Its space.
     """
     rows = ingredients({**space.all_uses(), "cohorts": (spec.source,), "samplers": (spec.sampler,)})
-    return spec.replace(plugins=rows, local_code=local_code_of(rows))
+    return spec.replace(plugins=tuple(rows), local_code=tuple(local_code_of(rows)))
 
 
 def find_again(spec: StudySpec, *, kinds: Collection[str] = KINDS, allow_local_code: bool = False) -> None:

@@ -100,7 +100,8 @@ class StudySpec:
         missing = [name for name, f in known.items() if name not in values and _required(f)]
         if missing:
             raise ValueError(f"`study` must be one that nas-fusion made, but its record lacks {', '.join(missing)}.")
-        return cls(**{name: value for name, value in values.items() if name in known})
+        given = {name: value for name, value in values.items() if name in known}
+        return cls(**given | {name: tuple(given[name]) for name in _LEFT_OUT if name in given})
 
     def replace(self, **changes: Any) -> StudySpec:
         """Return a copy with some fields changed."""

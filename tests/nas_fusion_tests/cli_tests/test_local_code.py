@@ -9,7 +9,7 @@ from pathlib import Path
 import optuna
 import pytest
 
-from nas_fusion import history, local_code, plugins
+from nas_fusion import history, load_model, local_code, plugins
 from nas_fusion.cli.local_code import adopt_options, adopted_names
 from tests.nas_fusion_tests.cli_tests.conftest import ONE, Run
 from tests.nas_fusion_tests.cli_tests.test_wrong_use import refused_in_one_sentence
@@ -143,6 +143,41 @@ def test_code_that_has_changed_or_is_gone_is_refused(searched: Run, tmp_path: Pa
     outcome = searched("report", ALLOWED)
     assert outcome.code == 2
     refused_in_one_sentence(outcome.err, "the space 'MySpace' is code of /.*/mine.py.* cannot be read: No such file")
+
+
+MODULE = """
+import torch
+from nas_fusion import FusionModule, register_module
+
+@register_module("my_shift")
+class Shift(FusionModule):
+    def __init__(self, channels, *, spatial_dims=3):
+        super().__init__(channels, spatial_dims=spatial_dims)
+        self.by = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, features):
+        self.check(features)
+        return [feature + self.by * features[i - 1].mean() for i, feature in enumerate(features)]
+"""
+
+
+def test_a_module_of_a_file_is_searched_exported_and_loaded(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "shift.py"
+    path.write_text(MODULE)
+    search = ("search", "fusion-points", "--module", "shift.py:Shift", "--data", "tiny-cohort", "--set", "points=layer2")
+    search = (*search, "--epochs", "1", ALLOWED, *ONE, "--json")
+    first = run(*search, "--study", "first")
+    assert first.code == 0, first.err
+    assert (first.json["trained"], first.json["reused"]) == (2, 0)
+    assert run("export", "--study", "first", "--to", "model").code == 0
+    assert run(*search, "--study", "again").json["reused"] == 2
+    forget(monkeypatch)
+    with pytest.raises(ValueError, match=r"`--allow-local-code` must be given .* the module 'my_shift' is code of /.*shift.py"):
+        load_model("model")
+    assert load_model("model", allow_local_code=True).facts["space"]["options"]["modules"] == ["my_shift"]
+    path.write_text(MODULE.replace("mean()", "amax()"))
+    other = run(*search, "--study", "other").json
+    assert (other["trained"], other["reused"]) == (2, 0)  # what the old code computed is no answer
 
 
 @pytest.mark.slow
