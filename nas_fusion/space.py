@@ -125,7 +125,8 @@ class SearchSpace:
     def notes(self, inputs: Inputs) -> dict[str, Any]:
         """Return facts on how models of a cohort are made that take no part in keys: JSON-compatible.
 
-        They are kept among the details of every evaluation, such as which tensors of a file of weights were used.
+        They are kept among the details of every evaluation, such as which tensors of a file of weights were used. What stands
+        under `sentences` is said once, when a search begins.
         """
         return {}
 

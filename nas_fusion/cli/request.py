@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +74,8 @@ def requested(options: StudyOptions, samplers: Sequence[str], command: str, *, s
     storage = open_storage(url)
     laboratory = laboratory_of(options, typed, command, out)
     _check_startable(laboratory)
+    for sentence in laboratory.space.notes(laboratory.cohort.inputs).get("sentences", ()):
+        print(sentence, file=sys.stderr, flush=True)
     space = laboratory.space
     if specs_of is None:
         specs = arm_specs(laboratory.spec, laboratory, samplers, sampler_options, called="--sampler-set")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from nas_fusion import FusionModule, Stream, build_backbone
 from nas_fusion.fusion.joins import Taps, joins
+from nas_fusion.spelling import did_you_mean
 from search_spaces.fusion_points.layout import Layout
 from search_spaces.fusion_points.meetings import Choice
 
@@ -29,13 +29,14 @@ def check_cohort(inputs: Inputs) -> None:
         raise ValueError(f"`inputs` must have at least two classes, but got {list(inputs.classes)}.")
 
 
-def check_modalities(known: Sequence[str], layout: Layout, choices: Iterable[Choice]) -> None:
-    """Raise unless backbones, table and choices name known modalities only.
+def check_modalities(known: Sequence[str], layout: Layout, choices: Iterable[Choice], files: Iterable[str] = ()) -> None:
+    """Raise unless backbones, table, choices and files of weights name known modalities only.
 
     Raises:
         ValueError: If one of them names another.
     """
     _check_known("backbones", layout.own, known)
+    _check_known("pretrained", files, known)
     for row in (layout.points.table or {}).values():
         _check_known("points", row, known)
     for choice in choices:
@@ -95,6 +96,5 @@ Build = Callable[[Choice, Mapping[str, Stream], Taps], FusionModule]
 def _check_known(argument: str, found: Iterable[str], known: Sequence[str]) -> None:
     for name in found:
         if name not in known:
-            close = get_close_matches(name, known, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
+            hint = did_you_mean(name, known)
             raise ValueError(f"`{argument}` must name modalities among {', '.join(known)}, but got {name!r}.{hint}")

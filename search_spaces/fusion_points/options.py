@@ -5,12 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from difflib import get_close_matches
 from typing import Any
 
 import torch
 
 from nas_fusion import TrainingPlan, build_backbone, build_module, plugins
+from nas_fusion.spelling import did_you_mean
 
 _OPTIONAL = {"inherited_epochs": int, "patience": int, "inherited_learning_rate": float}
 _PLAN = tuple(field.name for field in fields(TrainingPlan))
@@ -44,9 +44,7 @@ def sort_options(options: Mapping[str, Any], modules: Sequence[str], backbones: 
     known = [*_PLAN, *dict.fromkeys(own)]
     for option in options:
         if option not in known:
-            close = get_close_matches(option, known, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise ValueError(f"`options` must be among {', '.join(known)}, but got {option!r}.{hint}")
+            raise ValueError(f"`options` must be among {', '.join(known)}, but got {option!r}.{did_you_mean(option, known)}")
     given = SortedOptions(
         backbones={name: _among(options, takes) for name, takes in of_backbones.items()},
         plan=_among(options, _PLAN),

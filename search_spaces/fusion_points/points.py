@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from nas_fusion import Backbone
+from nas_fusion.spelling import did_you_mean
 from search_spaces.fusion_points.meetings import split_choices
 
 Table = Mapping[str, Mapping[str, str]]
@@ -74,8 +74,7 @@ def read_points(points: Sequence[str] | str | Table | None, primary: Backbone) -
     asked = primary.stages if points is None else names("points", points)
     for point in asked:
         if point not in primary.points:
-            close = get_close_matches(point, primary.points, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
+            hint = did_you_mean(point, primary.points)
             known = ", ".join(primary.points)
             raise ValueError(f"`points` must be places in the backbone, {known}, but got {point!r}.{hint}")
     return Points(tuple(point for point in primary.points if point in asked), primary)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import torch
 from torch import nn
 
 from nas_fusion import Configuration, Reference, Stage, Stream
+from search_spaces.fusion_points.weights import prefix_of
 
 if TYPE_CHECKING:
     from nas_fusion.cohorts import Inputs, Modality
@@ -80,7 +80,9 @@ def references(space: FusionPointSpace, inputs: Inputs) -> dict[str, Reference]:
     together = stacked(inputs.modalities)
     if together is not None:
         model = partial(_early_fusion, inputs, together, space.layout)
-        arms["early_fusion"] = Reference("early fusion", (_stage(space, inputs, "early_fusion", model),), ours=True)
+        start = space.weights.start({together: "stream."}, len(inputs.classes))
+        stage = Stage("early_fusion", space.plan_for(inputs), model, Configuration({}), start=start)
+        arms["early_fusion"] = Reference("early fusion", (stage,), ours=True)
     return arms
 
 
@@ -95,12 +97,10 @@ def stacked(modalities: Sequence[Modality]) -> Modality | None:
 
 def _alone(space: FusionPointSpace, modality: Modality, inputs: Inputs) -> Reference:
     model = partial(_unimodal, modality, len(inputs.classes), space.layout)
-    stage = replace(_stage(space, inputs, f"alone:{modality.name}", model), needs=modality.name)
-    return Reference(f"{modality.name} alone", (stage,))
-
-
-def _stage(space: FusionPointSpace, inputs: Inputs, name: str, model: partial[nn.Module]) -> Stage:
-    return Stage(name, space.plan_for(inputs), model, Configuration({}))
+    start = space.weights.start({modality: prefix_of(modality)}, len(inputs.classes))
+    plan, name = space.plan_for(inputs), modality.name
+    stage = Stage(f"alone:{name}", plan, model, Configuration({}), start=start, needs=name)
+    return Reference(f"{name} alone", (stage,))
 
 
 def _unimodal(modality: Modality, classes: int, layout: Layout) -> nn.Module:

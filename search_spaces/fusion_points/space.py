@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from nas_fusion import FusionModule, FusionNetwork, SearchSpace, Stage, Stream, TrainingPlan, build_backbone
 from nas_fusion.fusion import GatedFusion, GatedNetwork
 from nas_fusion.fusion.joins import Taps
+from nas_fusion.spelling import did_you_mean
 from search_spaces.fusion_points.checks import check_cohort, check_fit, check_followed, check_modalities
 from search_spaces.fusion_points.layout import PERCEPTRON, Layout
 from search_spaces.fusion_points.losses import fusion_loss
@@ -20,6 +21,7 @@ from search_spaces.fusion_points.options import changed, sort_options
 from search_spaces.fusion_points.points import Table, names, read_points
 from search_spaces.fusion_points.presets import PRESETS
 from search_spaces.fusion_points.references import references
+from search_spaces.fusion_points.weights import EVERY, Weights, prefix_of, read_files
 from search_spaces.fusion_points.words import words_of
 
 if TYPE_CHECKING:
@@ -67,6 +69,9 @@ class FusionPointSpace(SearchSpace):
         meet: Who meets in a module that names no modalities: `all` that are joined; `pairs`, also every two of them; `subsets`,
             also every two or more.
         modalities: Names of the cohort's modalities, in its order. Needed only where `meet` is not `all` and there is no table.
+        pretrained: A file of weights that the streams of the primary backbone start from, in the layout of MedicalNet or a
+            plain state dict (`.pth`, `.safetensors`), or modality to file. What fits by name and shape is used; a parent's
+            weights go before it.
         **options: Whatever differs from the preset: options of the backbones (`width`, `stem_stride`, `hidden`, ...), of
             `TrainingPlan` (`epochs`, `learning_rate`, ...), and of the modules (`ratio`, `gate`, `init`).
 
@@ -89,6 +94,7 @@ class FusionPointSpace(SearchSpace):
         backbones: Mapping[str, str] | None = None,
         meet: str = "all",
         modalities: Sequence[str] | str | None = None,
+        pretrained: str | Mapping[str, str] | None = None,
         **options: Any,
     ) -> None:
         default = PRESETS[_check_preset(preset)]
@@ -102,13 +108,16 @@ class FusionPointSpace(SearchSpace):
         self.module_options, self.plan = given.modules, changed(default.plan, given.plan)
         self.layout = Layout(read_points(points, build_backbone(primary, **made_of[primary])), primary, own, made_of)
         check_followed(self.layout, given.backbones, default.backbones)
+        self.weights = Weights(self.layout, read_files(pretrained))
         if self.modalities is not None:
-            check_modalities(self.modalities, self.layout, asked)
+            check_modalities(self.modalities, self.layout, asked, self._own_files)
         self._choices = {point: self._offered(point, asked) for point in self.points}
         _check_used(asked, self._choices)
-        said = {"backbone": backbone, "backbones": own, "meet": meet if meet != "all" else None, "modalities": self.modalities}
+        said: dict[str, Any] = {"backbone": backbone, "backbones": own, "modalities": self.modalities}
+        said |= {"meet": None if meet == "all" else meet, "pretrained": self.weights.files.get(EVERY) or self.weights.files}
         self._options = {name: value for name, value in said.items() if value} | options
-        self._fitting, self.words = set[Any](), words_of(self._choices)
+        self.words = words_of(self._choices)
+        self._fitting, self._noted = set[Any](), dict[Any, Any]()
         super().__init__({point: ("none", *map(str, offered)) for point, offered in self._choices.items()})
 
     @property
@@ -122,6 +131,29 @@ class FusionPointSpace(SearchSpace):
         table = self.layout.points.table
         points = list(self.points) if table is None else {point: dict(row) for point, row in table.items()}
         return {"points": points, "modules": list(self.modules), "preset": self.preset, **own}
+
+    def meaning(self) -> dict[str, Any]:
+        """Return the digests of pretrained weights, which keys depend on; nothing where there are none.
+
+        Raises:
+            ValueError: If a file of weights cannot be read.
+        """
+        return {"pretrained": self.weights.meaning()} if self.weights.files else {}
+
+    def notes(self, inputs: Inputs) -> dict[str, Any]:
+        """Return what of the pretrained weights was used, and why the rest was not; nothing where there are none.
+
+        Raises:
+            ValueError: If a file cannot be read, or nothing in it fits.
+        """
+        if not self.weights.files:
+            return {}
+        if inputs not in self._noted:
+            self.check_inputs(inputs)
+            self._noted[inputs] = self.weights.reports(inputs)
+        reports = self._noted[inputs]
+        sentences = [f"{name}: {report}" for name, report in reports.items()]
+        return {"pretrained": {name: json.loads(report.to_json()) for name, report in reports.items()}, "sentences": sentences}
 
     def uses(self, configuration: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
         """Return the plug-ins of a configuration's model: the space, the modules of its active points, and the backbones."""
@@ -158,12 +190,13 @@ class FusionPointSpace(SearchSpace):
         self.check_inputs(inputs)
         canonical = self.canonical(configuration)
         model = partial(self.build, canonical, inputs)
-        return [Stage("joint", self.plan_for(inputs), model, canonical, loss=fusion_loss)]
+        return [Stage("joint", self.plan_for(inputs), model, canonical, loss=fusion_loss, **self._starting(inputs))]
 
     def supernet(self, inputs: Inputs) -> Stage:
         """Return the stage that trains the streams with every module of every point at once, each behind a gate."""
         self.check_inputs(inputs)
-        return Stage("supernet", self.plan_for(inputs), partial(self._supernet, inputs), self.baseline, loss=fusion_loss)
+        model = partial(self._supernet, inputs)
+        return Stage("supernet", self.plan_for(inputs), model, self.baseline, loss=fusion_loss, **self._starting(inputs))
 
     def references(self, inputs: Inputs) -> dict[str, Reference]:
         """Return the comparison arms: each modality alone, late fusion, both readings of brute-force ensemble, early fusion."""
@@ -194,9 +227,19 @@ class FusionPointSpace(SearchSpace):
             own, found = ", ".join(inputs.names), ", ".join(self.modalities)
             raise ValueError(f"`modalities` must be those of the cohort in its order, {own}, but got {found}.")
         every = {choice for offered in self._choices.values() for choice in offered}
-        check_modalities(inputs.names, self.layout, sorted(every))
+        check_modalities(inputs.names, self.layout, sorted(every), self._own_files)
         check_fit(self.layout, inputs, self._choices, self._module)
         self._fitting.add(inputs)
+
+    @property
+    def _own_files(self) -> list[str]:
+        """Modalities that have a file of weights of their own."""
+        return [name for name in self.weights.files if name != EVERY]
+
+    def _starting(self, inputs: Inputs) -> dict[str, Any]:
+        """Return what a stage of all streams starts from besides a parent's weights, as fields of it."""
+        start = self.weights.start({m: prefix_of(m) for m in inputs.modalities}, len(inputs.classes))
+        return {} if start is None else {"start": start, "inherits": True}
 
     def _offered(self, point: str, asked: Sequence[Choice]) -> tuple[Choice, ...]:
         """Return what a point can choose."""
@@ -223,9 +266,7 @@ class FusionPointSpace(SearchSpace):
 
 def _check_preset(preset: str) -> str:
     if preset not in PRESETS:
-        close = get_close_matches(str(preset), PRESETS, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise ValueError(f"`preset` must be one of {', '.join(PRESETS)}, but got {preset!r}.{hint}")
+        raise ValueError(f"`preset` must be one of {', '.join(PRESETS)}, but got {preset!r}.{did_you_mean(preset, PRESETS)}")
     return preset
 
 
