@@ -28,7 +28,7 @@ import numpy as np
 from scipy import stats
 
 from benchmarks import _answers as answers
-from benchmarks.expert_routing_seeds import interval
+from benchmarks.expert_routing_seeds import Interval, interval
 from nas_fusion import Cohort, EvaluationWorker, load_space
 
 NAME = "weight_inheritance"
@@ -155,8 +155,9 @@ def page(record: Mapping[str, Any]) -> str:
         *answers.introduction(record),
         "",
         "`warm` starts from the weights of A_0, `low rate` without restart of the learning rate (a tenth of the peak),",
-        "`scratch` from random weights. Six sets of points with MMTM; `none` is the control. For want of time a seventh set (layer1 +",
-        "layer4) and a sixth way (low rate in half the epochs) were left out during the first cohort, before anything was compared.",
+        "`scratch` from random weights. Six sets of points with MMTM; `none` is the control. For want of time a seventh set",
+        "(layer1 + layer4) and a sixth way (low rate in half the epochs) were left out during the first cohort, before",
+        "anything was compared.",
         "",
         "Epochs: own, and with the lineage's. `to the target` is the median over all runs of the first epoch whose validation",
         f"loss is below {results[0]['target']:.3f} nats, half way between the floors of late fusion and of both modalities",
@@ -195,20 +196,30 @@ def page(record: Mapping[str, Any]) -> str:
 
 def answer(results: Sequence[Mapping[str, Any]]) -> str:
     """Return the plain answer, made from the numbers."""
-    warm, same, total = (speed(results, way) for way in (WARM, SAME, TOTAL))
-    equal, effort = (interval(differences(results, way, WARM)) for way in (TOTAL, SAME))
+    equal, effort, restart, half = (
+        interval(differences(results, *pair)) for pair in ((TOTAL, WARM), (SAME, WARM), (LOW, WARM), (HALF, WARM))
+    )
     cost = interval(price(results, WARM))
-    biased = "costs" if cost.low > 0 else "does not measurably cost"
+    runs = speed(results, WARM)["runs"]
+    reached = {way: speed(results, way)["reached"] for way in (WARM, HALF, LOW, SAME, TOTAL)}
+    warm, total = speed(results, WARM), speed(results, TOTAL)
     return (
-        f"At equal total epochs (lineage included) warm starting {_verdict(equal)} against scratch: scratch − warm "
-        f"{equal.mean:+.3f} nats ({equal.low:+.3f} to {equal.high:+.3f}); at equal epochs a candidate it {_verdict(effort)}: "
-        f"{effort.mean:+.3f} ({effort.low:+.3f} to {effort.high:+.3f}). Runs that learned fusion: {warm['reached']} of "
-        f"{warm['runs']} warm, {same['reached']} from scratch with the same epochs, {total['reached']} with the same total. "
-        f"Choosing the points by warm trainings {biased} test loss: {cost.mean:+.3f} ({cost.low:+.3f} to {cost.high:+.3f})."
+        f"At equal total epochs (lineage included) warm starting {_verdict(equal)} against scratch (scratch − warm "
+        f"{_of(equal)} nats), at equal epochs a candidate it {_verdict(effort)} ({_of(effort)}). Of {runs} runs each learned fusion: "
+        f"{reached[WARM]} warm, {reached[SAME]} from scratch with the same epochs, {reached[TOTAL]} with the same total; the "
+        f"median run needed {_epochs(warm['own'])} epochs to the target warm ({_epochs(warm['with_lineage'])} with the "
+        f"lineage's), {_epochs(total['own'])} from scratch. Without the restart of the learning rate "
+        f"{reached[LOW]} warm runs of {runs} learned it (low rate − warm {_of(restart)}), with half the epochs "
+        f"{reached[HALF]} ({_of(half)}). Choosing the points by warm trainings "
+        f"{'costs' if cost.low > 0 else 'does not measurably cost'} test loss ({_of(cost)})."
     )
 
 
-def _verdict(found: Any) -> str:
+def _of(found: Interval) -> str:
+    return f"{found.mean:+.3f}, {found.low:+.3f} to {found.high:+.3f}"
+
+
+def _verdict(found: Interval) -> str:
     return "wins" if found.low > 0 else "loses" if found.high < 0 else "shows no clear difference"
 
 
