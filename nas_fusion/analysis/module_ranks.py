@@ -14,7 +14,8 @@ from nas_fusion.analysis.scores import Array
 from nas_fusion.space import Configuration
 
 POINTS, SUBSETS = "single points", "subsets of points"
-_MOST_RANKED = 2**10  # configurations: of more, the interval would take minutes
+_MOST_RANKED = 2**8  # configurations: of more, the interval would take minutes
+_COMPARED_AT_ONCE = 2**22  # pairs of losses, that memory stays small
 
 
 def rank_correlations(
@@ -54,13 +55,13 @@ def rank_correlations(
 
 
 def kendall(losses: Array) -> Array:
-    """Return Kendall's tau-b between all pairs of rows `(rows, places)`, as `(rows, rows)`; not a number for equal losses."""
-    first, second = np.triu_indices(losses.shape[1], 1)
-    signs = np.sign(losses[:, first] - losses[:, second])
-    shared = signs @ signs.T
-    untied = np.sqrt(np.diag(shared))
+    """Return Kendall's tau-b between all pairs of rows `(..., rows, places)`, as `(..., rows, rows)`; NaN for equal losses."""
+    first, second = np.triu_indices(losses.shape[-1], 1)
+    signs = np.sign(losses[..., first] - losses[..., second]).astype(np.float32)  # sums of up to 2^24 ones are exact
+    shared = (signs @ np.swapaxes(signs, -1, -2)).astype(float)
+    untied = np.sqrt(np.diagonal(shared, axis1=-2, axis2=-1))
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(shared / np.outer(untied, untied))
+        return np.asarray(shared / (untied[..., :, None] * untied[..., None, :]))
 
 
 def _places(result: ModuleComparison, over: str) -> dict[str, list[Configuration]]:
@@ -80,7 +81,8 @@ def _drawn(result: ModuleComparison, places: Sequence[list[Configuration]], resa
     if not resamples:
         return np.empty((0, len(places), len(places)))
     losses = np.stack([result.losses.drawn(own, resamples=resamples, seed=seed) for own in places], axis=1)
-    return np.stack([kendall(draw) for draw in losses])
+    at_once = max(1, _COMPARED_AT_ONCE // (losses.shape[1] * losses.shape[2] ** 2))
+    return np.concatenate([kendall(losses[start : start + at_once]) for start in range(0, len(losses), at_once)])
 
 
 def _ends(drawn: Array, tail: float) -> tuple[float, float]:

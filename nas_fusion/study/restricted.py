@@ -39,6 +39,7 @@ class RestrictedSpace(SearchSpace):
         super().__init__({p: (choices[0], choice) for p, choices in whole.parameters.items()}, inherit=whole.inherit)
         self.whole, self.choice = whole, choice
         self.name, self.cohort, self.presets, self.words = whole.name, whole.cohort, whole.presets, whole.words
+        self.complete_only = whole.complete_only
 
     def options(self) -> dict[str, Any]:
         """Return the options of the whole space: `load_space` gives that, not its restriction."""
@@ -55,6 +56,10 @@ class RestrictedSpace(SearchSpace):
     def all_uses(self) -> dict[str, tuple[str, ...]]:
         """Return the plug-ins that models of the whole space can be made of: they take part in keys."""
         return self.whole.all_uses()
+
+    def notes(self, inputs: Inputs) -> dict[str, Any]:
+        """Return what the whole space notes of a cohort."""
+        return self.whole.notes(inputs)
 
     def is_active(self, parameter: str, configuration: Mapping[str, str]) -> bool:
         """Return whether a parameter has any effect given the other choices of a configuration."""

@@ -38,6 +38,15 @@ def test_its_configurations_are_those_of_the_whole_space_with_one_choice() -> No
         space.check(Configuration({"p0": "on", "p1": "none"}))
 
 
+def test_whatever_a_space_may_say_is_said_by_the_whole_space() -> None:
+    not_said = {"supernet", "configuration", "index", "n_configurations", "configurations", "check", "suggest"}
+    not_said |= {"off", "active", "complete", "canonical", "forward_moves", "backward_moves", "change_moves"}
+    not_said |= {"of", "needs_modalities", "inherit", "takes_plugins"}  # of classes, and what the constructor is told
+    public = {name for name in vars(SearchSpace) if not name.startswith("_")}
+    space = RestrictedSpace(WHOLE, "on")
+    assert public - not_said - set(vars(RestrictedSpace)) - set(vars(space)) == set()
+
+
 def test_parameters_without_effect_stay_so() -> None:
     whole = Conditional({"a": ["none", "x", "y"], "b": ["none", "x", "y"]})
     space = RestrictedSpace(whole, "x")
