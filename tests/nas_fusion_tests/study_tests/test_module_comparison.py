@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import optuna
 import pytest
@@ -20,11 +21,14 @@ from tiny_plugin import TinySpace, tiny_cohort
 
 SPACE = TinySpace(points=3, modules=("on", "shifted"))
 COHORT = tiny_cohort(train=96, validation=96)
-OPTIONS = {"plan": {"epochs": 5, "learning_rate": 0.3}, "device": "cpu"}
+OPTIONS: dict[str, Any] = {"plan": {"epochs": 5, "learning_rate": 0.3}, "device": "cpu"}
+
+
+Made: TypeAlias = tuple[ModuleComparison, list[Event], optuna.storages.BaseStorage, Path]
 
 
 @pytest.fixture(scope="module")
-def made() -> Iterator[tuple[ModuleComparison, list[Event], optuna.storages.BaseStorage, Path]]:
+def made() -> Iterator[Made]:
     """A comparison, what was told meanwhile, and where it is kept."""
     events, storage = list[Event](), optuna.storages.InMemoryStorage()
     for folder in folder_in_memory():
@@ -32,7 +36,7 @@ def made() -> Iterator[tuple[ModuleComparison, list[Event], optuna.storages.Base
         yield found, events, storage, folder
 
 
-def test_the_best_point_moves_where_it_is_made_to(made: tuple[ModuleComparison, ...]) -> None:
+def test_the_best_point_moves_where_it_is_made_to(made: Made) -> None:
     found = made[0]
     table = point_table(found)
     assert table[table["is_best"]].index.tolist() == [("on", "p0"), ("shifted", "p2")]
@@ -42,7 +46,7 @@ def test_the_best_point_moves_where_it_is_made_to(made: tuple[ModuleComparison, 
     assert len(found.models) >= 1 + 7 + 7 and found.best("on") is not None
 
 
-def test_everything_is_trained_once(made: tuple[ModuleComparison, list[Event]]) -> None:
+def test_everything_is_trained_once(made: Made) -> None:
     found, events, *_ = made
     phases = [event.title for event in events if isinstance(event, PhaseStarted)]
     studies = ["tiny-modules-on-exhaustive", "tiny-modules-shifted-exhaustive", "tiny-modules-joint-sfsa"]
@@ -60,7 +64,7 @@ def test_everything_is_trained_once(made: tuple[ModuleComparison, list[Event]]) 
     assert found.comparison.trained_for_audit == joint_by_the_rule + singles
 
 
-def test_arms_keep_their_own_landscape(made: tuple[ModuleComparison, ...]) -> None:
+def test_arms_keep_their_own_landscape(made: Made) -> None:
     found = made[0]
     names = [arm.name for arm in found.comparison.arms]
     assert names[:4] == ["on-exhaustive", "shifted-exhaustive", "joint-sfsa", "A_0"]
@@ -74,7 +78,7 @@ def test_arms_keep_their_own_landscape(made: tuple[ModuleComparison, ...]) -> No
     assert lineages == {(SPACE.baseline,)} and found.comparison.landscape_inherit == "baseline"
 
 
-def test_resumes_without_training_and_refuses_other_settings(made: tuple[ModuleComparison, ...]) -> None:
+def test_resumes_without_training_and_refuses_other_settings(made: Made) -> None:
     first, _, storage, folder = made
     events = list[Event]()
     again = compare_modules(SPACE, COHORT, storage=storage, artifacts=folder, listener=events.append, **OPTIONS)
@@ -87,7 +91,7 @@ def test_resumes_without_training_and_refuses_other_settings(made: tuple[ModuleC
 
 def test_greedy_arms_have_every_single_point_too() -> None:
     space = TinySpace(points=2, modules=("on", "shifted"))
-    options = {"device": "cpu", "plan": {"epochs": 1}, "inherit": "none"}
+    options: dict[str, Any] = {"device": "cpu", "plan": {"epochs": 1}, "inherit": "none"}
     found = compare_modules(space, tiny_cohort(), samplers=("backward",), joint=None, **options)
     assert point_table(found)["loss"].notna().all() and found.joint == ()
     assert found.comparison.landscape_inherit == "none"
@@ -107,15 +111,15 @@ def test_greedy_arms_have_every_single_point_too() -> None:
         ({"samplers": ("differentiable",)}, "needs a supernet, and this space has none"),
     ],
 )
-def test_refuses(changes: dict[str, object], message: str) -> None:
+def test_refuses(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        compare_modules(**({"space": SPACE, "cohort": COHORT, "device": "cpu"} | changes))  # type: ignore[arg-type]
+        compare_modules(**({"space": SPACE, "cohort": COHORT, "device": "cpu"} | changes))
 
 
 def test_each_option_goes_to_the_searches_that_take_it() -> None:
     storage = optuna.storages.InMemoryStorage()
     space = TinySpace(points=2, modules=("on", "shifted"))
-    options = {"sampler_options": {"width": 2}, "plan": {"epochs": 1}, "device": "cpu"}
+    options: dict[str, Any] = {"sampler_options": {"width": 2}, "plan": {"epochs": 1}, "device": "cpu"}
     compare_modules(space, tiny_cohort(), joint="beam", storage=storage, study="mine", **options)
     from nas_fusion.study.spec import arms_of, load_study
 
