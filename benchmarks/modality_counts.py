@@ -50,7 +50,7 @@ def run(setting: str, cohort: Cohort, seed: int, store: str | Path, plan: Mappin
     space: Any = load_space("fusion-points", preset="small", **own)
     lab = answers.Laboratory(EvaluationWorker(space, cohort, store=store, plan=plan, seed=seed), cohort)
     said = f"{setting}, {len(cohort.modalities)} modalities, seed {seed}"
-    found = search(lab, said)
+    found = search(lab)
     singles = {point: lab.train(said, space.complete({point: "mmtm"}), [space.baseline]) for point in POINTS}
     best = min(singles, key=lambda point: singles[point]["validation"])
     tests = {
@@ -76,7 +76,7 @@ def run(setting: str, cohort: Cohort, seed: int, store: str | Path, plan: Mappin
     return row
 
 
-def search(lab: answers.Laboratory, said: str) -> Row:
+def search(lab: answers.Laboratory) -> Row:
     """Return path, rounds and cost of SFSA, and the row of what it selected."""
     space, sampler = lab.worker.space, SFSASampler(lab.worker.space)
     study = optuna.create_study(sampler=sampler, pruner=optuna.pruners.NopPruner())

@@ -205,9 +205,10 @@ def answer(results: Sequence[Mapping[str, Any]]) -> str:
     warm, total = speed(results, WARM), speed(results, TOTAL)
     return (
         f"At equal total epochs (lineage included) warm starting {_verdict(equal)} against scratch (scratch − warm "
-        f"{_of(equal)} nats), at equal epochs a candidate it {_verdict(effort)} ({_of(effort)}). Of {runs} runs each learned fusion: "
-        f"{reached[WARM]} warm, {reached[SAME]} from scratch with the same epochs, {reached[TOTAL]} with the same total; the "
-        f"median run needed {_epochs(warm['own'])} epochs to the target warm ({_epochs(warm['with_lineage'])} with the "
+        f"{_of(equal)} nats), at equal epochs a candidate it {_verdict(effort)} ({_of(effort)}). Of {runs} runs each "
+        f"learned fusion: {reached[WARM]} warm, {reached[SAME]} from scratch with the same epochs, {reached[TOTAL]} with the "
+        f"same total; the median run needed {_epochs(warm['own'])} epochs to the target warm "
+        f"({_epochs(warm['with_lineage'])} with the "
         f"lineage's), {_epochs(total['own'])} from scratch. Without the restart of the learning rate "
         f"{reached[LOW]} warm runs of {runs} learned it (low rate − warm {_of(restart)}), with half the epochs "
         f"{reached[HALF]} ({_of(half)}). Choosing the points by warm trainings "

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from benchmarks import _answers as answers
 from benchmarks import mmtm_options as options
 from nas_fusion import EvaluationWorker, load_cohort, load_space
 
-RECORD = options.answers.RECORDS / f"{options.NAME}.json"
+RECORD = answers.RECORDS / f"{options.NAME}.json"
 
 
 def row(seed: int, worse: float) -> dict[str, Any]:

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks import _answers as answers
 from benchmarks import module_points as points
 from nas_fusion import load_cohort
 
-RECORD = points.answers.RECORDS / f"{points.NAME}.json"
+RECORD = answers.RECORDS / f"{points.NAME}.json"
 Array = points.Array
 
 

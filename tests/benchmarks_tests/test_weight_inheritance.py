@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks import _answers as answers
 from benchmarks import weight_inheritance as inheritance
-from nas_fusion import load_cohort, load_space
+from nas_fusion import load_cohort
 
-RECORD = inheritance.answers.RECORDS / f"{inheritance.NAME}.json"
-TINY = {"shape": 8, "train": 8, "validation": 4, "test": 4}
+RECORD = answers.RECORDS / f"{inheritance.NAME}.json"
 
 
 def training(validation: float | None, test: float, epochs: int, before: int) -> dict[str, Any]:
@@ -79,13 +79,12 @@ def test_runs_that_never_learned_diverged_or_were_shaken_are_counted() -> None:
 def test_inheriting_shares_one_baseline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inheritance, "SETS", {"none (control)": (), "layer1": ("layer1",)})
     monkeypatch.setattr(inheritance, "FUSED", ("layer1",))
-    found = inheritance.run(1, load_cohort("simulated-mri", seed=1, **TINY), str(tmp_path), 2)
+    found = inheritance.run(1, load_cohort("simulated-mri", shape=8, train=8, validation=4, test=4), str(tmp_path), 2)
     arms = found["arms"]
     assert [arms[way]["layer1"]["lineage_epochs"] for way in arms] == [4, 3, 4, 2, 4]
     assert arms[inheritance.SAME]["none (control)"]["epochs"] == 2
     gap = arms[inheritance.TOTAL]["layer1"]["test"] - arms[inheritance.WARM]["layer1"]["test"]
     assert found["subjects"]["layer1"][0] == pytest.approx(gap)
-    assert load_space("fusion-points", preset="small").plan.learning_rate == pytest.approx(5e-3)
 
 
 @pytest.mark.skipif(not RECORD.exists(), reason="not recorded yet")
