@@ -88,6 +88,7 @@ class Bench:
             space, inputs, inherit=self.inherit, overrides=self._plan, facts=self._facts, seeds=seeds, lacking=lacking
         )
         self._trainer = FoldTrainer(self._book, self.cohort, self.store, self._placement)
+        self._details = partial(details_of, space, inputs)
         self._lock = threading.RLock()
 
     @property
@@ -251,8 +252,8 @@ class Bench:
             epochs=tuple(result.last.epoch for result in results),
             curves=tuple(result.last.losses for result in results),
         )
-        weights, details = [result.last.state for result in results], details_of(self.space, recipe, results)
-        return self.store.put(evaluation, weights, predictions, details=details)
+        weights = [result.last.state for result in results]
+        return self.store.put(evaluation, weights, predictions, details=self._details(recipe, results))
 
     def _trainings(self) -> list[tuple[int, int]]:
         """Return the fold and the number of the training seed of each training, in their order."""
@@ -270,7 +271,7 @@ class Bench:
         cost["seconds"] = time.perf_counter() - begin if any(part.trained for part in parts) else 0.0
         losses = [float(predictions.losses[predictions.fold == fold].mean()) for fold in range(len(self._trainer.folds))]
         evaluation = evaluation_of(recipe, predictions, losses, cost, self._placement)
-        return self.store.put(evaluation, (), predictions, details=details_of(self.space, recipe))
+        return self.store.put(evaluation, (), predictions, details=self._details(recipe))
 
     # --- predictions ---
 

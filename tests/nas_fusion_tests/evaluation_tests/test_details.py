@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nas_fusion import EvaluationWorker, SearchSpace, load_space, plugins
+from nas_fusion.cohorts import Inputs
 from tests.nas_fusion_tests.evaluation_tests.tiny import BOTH, FIRST, OFF, SECOND, TinySpace, tiny_cohort
 
 COHORT = tiny_cohort()
@@ -26,6 +28,21 @@ class MadeOf(TinySpace):
         return super().uses(configuration) | {
             kind: (name,) for p, (kind, name) in named.items() if p in self.active(configuration)
         }
+
+
+class Noting(TinySpace):
+    """Notes how many modalities there are."""
+
+    def notes(self, inputs: Inputs) -> dict[str, Any]:
+        """Return a fact, and a sentence that is said when a search begins."""
+        return {"streams": len(inputs.modalities), "sentences": ["Two streams."]}
+
+
+def test_what_a_space_notes_is_kept_beside_every_evaluation_but_not_in_its_key() -> None:
+    noting, plain = (EvaluationWorker(space, COHORT, device="cpu", plan={"epochs": 1}) for space in (Noting(), TinySpace()))
+    assert noting.store.details(noting.evaluate(OFF).key)["notes"] == {"streams": 2}
+    assert "notes" not in plain.store.details(plain.evaluate(OFF).key)
+    assert noting.key(OFF) == plain.key(OFF)
 
 
 def kept(worker: EvaluationWorker, key: str) -> list[dict[str, str]]:
