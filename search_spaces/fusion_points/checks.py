@@ -17,12 +17,20 @@ if TYPE_CHECKING:
     from nas_fusion.cohorts import Inputs
 
 
+_AXES = {"image": (2, 3, 4), "vector": (1,), "matrix": (2,), "covariance": (2,)}  # of a subject's modality, channels included
+
+
 def check_cohort(inputs: Inputs) -> None:
     """Raise unless there is something to fuse and to tell apart.
 
     Raises:
-        ValueError: If there are fewer than two modalities or two classes.
+        ValueError: If there are fewer than two modalities or two classes, or a modality has other axes than its kind.
     """
+    for modality in inputs.modalities:
+        if len(modality.shape) not in _AXES[modality.kind]:
+            axes = " or ".join(map(str, _AXES[modality.kind]))
+            rule = f"{axes} axes where the kind is {modality.kind}"
+            raise ValueError(f"`inputs` must have {rule}, but got the shape {modality.shape} for {modality.name!r}.")
     if len(inputs.modalities) < 2:
         raise ValueError(f"`inputs` must have at least two modalities to fuse, but got {list(inputs.names)}.")
     if len(inputs.classes) < 2:

@@ -37,6 +37,40 @@ class TestEveryKindOfCohort(InheritingSpaceTestCase, SupernetSpaceTestCase):
         return COHORTS[cohort]
 
 
+COMPLETED = {
+    "who meets": (
+        partial(FusionPointSpace, "layer2", ["film"], meet="pairs", modalities=("a", "b", "c")),
+        Inputs(tuple(Modality(name, "vector", (5,)) for name in ("a", "b", "c")), CLASSES),
+    ),
+    "other depths, some of the modalities": (
+        partial(
+            FusionPointSpace,
+            {"early": {"v": "layer1", "t": "layer3"}, "late": {"m": "layer2", "v": "layer3"}},
+            ["mmtm", "low_rank_bilinear"],
+            backbones={"m": "graph"},
+            backbone="resnet10",
+            width=1 / 16,
+        ),
+        Inputs((Modality("v", "image", (1, 10, 10)), Modality("t", "vector", (5,)), Modality("m", "matrix", (8, 8))), CLASSES),
+    ),
+    "a module with a penalty": (
+        partial(FusionPointSpace, "layer1,layer4", ["channel_exchange", "mmtm"], width=1 / 16),
+        Inputs((Modality("a", "image", (1, 32)), Modality("b", "image", (2, 20))), CLASSES),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", COMPLETED)
+class TestWhoMeetsWhere(InheritingSpaceTestCase, SupernetSpaceTestCase):
+    @pytest.fixture
+    def space(self, case: str) -> SpaceFactory:
+        return COMPLETED[case][0]
+
+    @pytest.fixture
+    def inputs(self, case: str) -> Inputs:
+        return COMPLETED[case][1]
+
+
 class TestSmallPreset(InheritingSpaceTestCase, SupernetSpaceTestCase):
     @pytest.fixture
     def space(self) -> SpaceFactory:

@@ -164,6 +164,12 @@ def test_wrong_points_and_backbones_raise_at_once(options: dict[str, object], me
             (VOLUME, TABLE),
             "`modality` must be of kind image .*'clinical' is of kind 'vec",
         ),
+        (
+            {},
+            (TABLE, Modality("film", "image", (1, 4, 4, 4, 4))),
+            "`inputs` must have 2 or 3 or 4 axes where the kind is image, ",
+        ),
+        ({}, (VOLUME, Modality("age", "vector", (1, 2))), "`inputs` must have 1 axes where the kind is vector, but got"),
         ({"backbone": "perceptron"}, (VOLUME, TABLE), "`modality` must be of kind vector for Perceptron, but 'T1w' is of kind"),
         (
             {"backbones": {"T2w": "resnet10"}},
