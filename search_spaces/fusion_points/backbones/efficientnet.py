@@ -66,12 +66,14 @@ class EfficientNetB0(Backbone):
 
     Attributes:
         width: Factor of the number of channels, in [1/16, 4]; they are rounded to multiples of 8.
+        stem_stride: Stride of the first convolution, at least 1; with 1 all resolutions are twice as fine.
         dropout: Probability before the last layer, in [0, 1).
         drop_path: Probability with which the last residual block of a subject is left out, earlier ones in proportion to their
             depth, in [0, 1).
     """
 
     width: float = 1.0
+    stem_stride: int = 2
     dropout: float = 0.2
     drop_path: float = 0.2
 
@@ -80,6 +82,8 @@ class EfficientNetB0(Backbone):
     def __post_init__(self) -> None:
         if not 1 / 16 <= self.width <= 4:
             raise ValueError(f"`width` must be in [1/16, 4], but got {self.width!r}.")
+        if self.stem_stride < 1:
+            raise ValueError(f"`stem_stride` must be at least 1, but got {self.stem_stride!r}.")
         for name in ("dropout", "drop_path"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be in [0, 1), but got {getattr(self, name)!r}.")
@@ -117,6 +121,7 @@ class EfficientNetB0(Backbone):
             norm=("batch", {"eps": 1e-3}),
             drop_connect_rate=self.drop_path,
         )
+        net._conv_stem.stride = (self.stem_stride,) * modality.spatial_dims
         for module in list(net.modules()):
             for name, convolution in list(module.named_children()):
                 if hasattr(module, f"{name}_padding"):

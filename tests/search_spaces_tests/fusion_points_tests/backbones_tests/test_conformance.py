@@ -76,6 +76,23 @@ def test_every_shipped_backbone_is_tested_here() -> None:
     assert all(plugin.error is None for plugin in plugins.available("backbones") if plugin.name in shipped)
 
 
+def test_finer_stems() -> None:
+    backbone = build_backbone("efficientnet_b0", width=1 / 8, stem_stride=1)
+    assert [tap.reduction for tap in backbone.find_taps(Modality("T1w", "image", (1, 32)), points=backbone.stages)] == [
+        2,
+        4,
+        8,
+        16,
+    ]
+    backbone = build_backbone("densenet121", width=1 / 32, stem_stride=1, max_pool=False)
+    assert [tap.reduction for tap in backbone.find_taps(Modality("T1w", "image", (1, 8)), points=backbone.stages)] == [
+        1,
+        2,
+        4,
+        8,
+    ]
+
+
 def test_images_have_four_default_stages() -> None:
     assert {len(build_backbone(name).stages) for name in SMALL if "image" in build_backbone(name).kinds} == {4}
 
@@ -141,6 +158,7 @@ def test_unknown_points_raise() -> None:
         ("densenet121", {"stem_stride": 0}, "`stem_stride` must be at least 1, but got 0"),
         ("densenet121", {"dropout": 1}, r"`dropout` must be in \[0, 1\), but got 1"),
         ("efficientnet_b0", {"width": 0}, r"`width` must be in \[1/16, 4\], but got 0"),
+        ("efficientnet_b0", {"stem_stride": 0}, "`stem_stride` must be at least 1, but got 0"),
         ("efficientnet_b0", {"drop_path": -0.1}, r"`drop_path` must be in \[0, 1\), but got -0.1"),
         ("vit", {"width": 0}, r"`width` must be in \[1/64, 4\], but got 0"),
         ("vit", {"depth": 3}, "`depth` must be at least 4, but got 3"),
