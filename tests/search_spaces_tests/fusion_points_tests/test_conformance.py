@@ -45,17 +45,14 @@ COMPLETED = {
     "other depths, some of the modalities": (
         partial(
             FusionPointSpace,
-            {"early": {"v": "layer1", "t": "layer3"}, "late": {"m": "layer2", "v": "layer3"}},
-            ["mmtm", "low_rank_bilinear"],
+            {"early": {"m": "layer1", "t": "layer3"}, "late": {"m": "layer2", "t": "layer4"}},
+            ["channel_exchange"],
             backbones={"m": "graph"},
             backbone="resnet10",
             width=1 / 16,
+            hidden=8,
         ),
         Inputs((Modality("v", "image", (1, 10, 10)), Modality("t", "vector", (5,)), Modality("m", "matrix", (8, 8))), CLASSES),
-    ),
-    "a module with a penalty": (
-        partial(FusionPointSpace, "layer1,layer4", ["channel_exchange", "mmtm"], width=1 / 16),
-        Inputs((Modality("a", "image", (1, 32)), Modality("b", "image", (2, 20))), CLASSES),
     ),
 }
 
