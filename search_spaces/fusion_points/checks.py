@@ -72,7 +72,7 @@ def check_followed(layout: Layout, given: Mapping[str, Mapping[str, Any]], defau
 
 
 def check_fit(layout: Layout, inputs: Inputs, choices: Mapping[str, Sequence[Choice]], build: Build) -> None:
-    """Raise unless streams of a cohort can meet as a space says; neither memory nor random numbers are used.
+    """Raise unless streams of a cohort can meet as a space says; no random number is used, and hardly any memory.
 
     Args:
         layout: The space's.
@@ -85,9 +85,10 @@ def check_fit(layout: Layout, inputs: Inputs, choices: Mapping[str, Sequence[Cho
             streams of these widths.
     """
     taps = layout.taps(inputs)
-    with torch.random.fork_rng(devices=[]), torch.device("meta"):
-        streams = {m.name: layout.stream(m, len(inputs.classes)) for m in inputs.modalities}
+    with torch.random.fork_rng(devices=[]):
+        streams = _streams(layout, inputs)
         joins(list(taps), taps, {name: list(stream.taps) for name, stream in streams.items()})
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
         for point, offered in choices.items():
             for choice in offered:
                 try:
@@ -99,6 +100,15 @@ def check_fit(layout: Layout, inputs: Inputs, choices: Mapping[str, Sequence[Cho
 
 
 Build = Callable[[Choice, Mapping[str, Stream], Taps], FusionModule]
+
+
+def _streams(layout: Layout, inputs: Inputs) -> dict[str, Stream]:
+    """Return the streams without memory; a network that looks at values, which are not there then, is built in memory."""
+    try:
+        with torch.device("meta"):
+            return {m.name: layout.stream(m, len(inputs.classes)) for m in inputs.modalities}
+    except RuntimeError:
+        return {m.name: layout.stream(m, len(inputs.classes)) for m in inputs.modalities}
 
 
 def _check_known(argument: str, found: Iterable[str], known: Sequence[str]) -> None:

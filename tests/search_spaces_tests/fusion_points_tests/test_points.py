@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import pytest
 import torch
+from torch import nn
 
-from nas_fusion import load_space
+from nas_fusion import Backbone, Stream, TappedModule, load_space, register_backbone
 from nas_fusion.cohorts import Inputs, Modality
+from nas_fusion.fusion.backbone import Described
 from search_spaces.fusion_points import FusionPointSpace
 from search_spaces.fusion_points.layout import Layout
 
@@ -195,6 +198,38 @@ def test_cohorts_that_do_not_fit_raise_before_training(
     for ask in (lambda: space.stages(space.baseline, inputs(*modalities)), lambda: space.references(inputs(*modalities))):
         with pytest.raises(ValueError, match=message):
             ask()
+
+
+class LooksAtValues(nn.Module):
+    """A network whose forward pass depends on values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden, self.last = nn.Linear(5, 6), nn.Linear(6, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        features = self.hidden(x)
+        return self.last(features if features.abs().max().item() < 9 else features / 9)
+
+
+@register_backbone("looks_at_values")
+class LooksAtValuesBackbone(Backbone):
+    """Its one point is a submodule of it."""
+
+    kinds = ("vector",)
+    points = ("hidden",)
+
+    def build(self, modality: Described, classes: int, points: Sequence[str]) -> Stream:
+        return TappedModule(LooksAtValues(), self.points, example=torch.zeros(2, *modality.shape))
+
+
+def test_a_network_that_looks_at_values_is_checked_in_memory() -> None:
+    space, pair = FusionPointSpace(backbone="looks_at_values"), inputs(TABLE, Modality("blood", "vector", (5,)))
+    before = torch.random.get_rng_state()
+    space.check_inputs(pair)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    network = space.build(space.complete({"hidden": "mmtm"}), pair)
+    assert next(iter(network.fusion.values())).channels == (6, 6)
 
 
 def test_checks_draw_no_random_numbers() -> None:
