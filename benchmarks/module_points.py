@@ -17,7 +17,6 @@ test loss. Three things are looked at:
 from __future__ import annotations
 
 import itertools
-import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -130,7 +129,14 @@ def page(record: Mapping[str, Any]) -> str:
         cells = " | ".join(f"{test[:, i, j].mean():.3f} ({added[point]})" for j, point in enumerate(POINTS))
         found = [answers.learned(each, row["target"]) for row in results for each in row["arms"][module].values()]
         lines.append(f"| {module} | {cells} | {sum(found)} of {len(found)} |")
-    lines += ["", "The best point, by test loss, on each seed, and by the mean:", ""]
+    lines += [
+        "",
+        "After layer4 nothing but pooling and a linear head follows, and what `concat_conv` adds is linear: at the last point",
+        "its logits stay a sum of a function of each modality, and it cannot learn an interaction. The others are not linear.",
+        "",
+        "The best point, by test loss, on each seed, and by the mean:",
+        "",
+    ]
     lines += ["| module | " + " | ".join(f"seed {row['seed']}" for row in results) + " | mean |"]
     lines += ["| --- " * (len(results) + 2) + "|"]
     for i, module in enumerate(modules):
@@ -146,18 +152,21 @@ def page(record: Mapping[str, Any]) -> str:
 def answer(results: Sequence[Row]) -> str:
     """Return the plain answer, made from the numbers."""
     test, modules = losses(results), list(results[0]["arms"])
-    chance = interaction(test)
-    best = {module: POINTS[int(test[:, i].mean(axis=0).argmin())] for i, module in enumerate(modules)}
-    named = ", ".join(f"{point} for {module}" for module, point in best.items())
-    spread = statistics.fmean(np.ptp(test[:, i].mean(axis=0)) for i in range(len(modules)))
-    verdict = (
-        "The best point depends on the module"
-        if chance < 0.05
-        else "That the best point depends on the module is not shown on this cohort"
+    chance, mean = interaction(test), test.mean(axis=0)
+    best = ", ".join(f"{POINTS[int(mean[i].argmin())]} for {module} ({mean[i].min():.3f})" for i, module in enumerate(modules))
+    verdict = "depends on the module" if chance < 0.05 else "is not shown to depend on the module"
+    common = int((mean - mean.min(axis=1, keepdims=True)).max(axis=0).argmin())
+    behind = float((mean[:, common] - mean.min(axis=1)).max())
+    prices = {module: price(results, i) for i, module in enumerate(modules)}
+    paid = [module for module, each in answers.clear(prices).items() if each.mean > 0]
+    moves = (
+        f"to move the point pays with {', '.join(paid)}" if paid else "that it pays to move the point is shown with no module"
     )
     return (
-        f"{verdict}: the interaction of module and point has p = {chance:.3f} (permutation test, {len(results)} cohorts). By "
-        f"the mean the best points are {named}; best and worst point of a module differ by {spread:.3f} nats on the average."
+        f"What each point is worth {verdict} (interaction of module and point: p = {chance:.3f}, permutation test, "
+        f"{len(results)} cohorts). By mean test loss the best points are {best}. Yet {POINTS[common]} is within "
+        f"{behind:.3f} nats of the best of every module, and {moves}: a point chosen for each module against one chosen for "
+        "all, both by validation."
     )
 
 
