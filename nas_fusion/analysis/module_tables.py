@@ -57,19 +57,23 @@ def module_columns(result: ModuleComparison) -> pd.DataFrame:
     return pd.DataFrame(rows, index=list(result.modules))
 
 
-def rank_columns(result: ModuleComparison) -> pd.DataFrame:
-    """Return a row a pair of modules: how alike they rank single points, and subsets of points where all are known."""
-    rows = [
-        {
-            "Modules": f"{row['one']} and {row['other']}",
-            "Over": f"{row['n']} {row['over']}",
-            "Kendall's tau-b": "–"
-            if math.isnan(row["tau"])
-            else f"{row['tau']:+z.2f}" + ("" if math.isnan(row["low"]) else f" [{row['low']:+z.2f}, {row['high']:+z.2f}]"),
-        }
-        for _, row in rank_correlations(result).iterrows()
-    ]
-    return pd.DataFrame(rows, columns=["Modules", "Over", "Kendall's tau-b"])
+def rank_columns(result: ModuleComparison) -> dict[str, pd.DataFrame]:
+    """Return what is ranked (such as `4 single points`) to a row and a column a module: how alike each two rank it."""
+    table, choice = rank_correlations(result), result.space.words.choice.capitalize()
+    return {f"{rows['n'].iloc[0]} {over}": _matrix(rows, choice) for over, rows in table.groupby("over", sort=False)}
+
+
+def _matrix(rows: pd.DataFrame, choice: str) -> pd.DataFrame:
+    texts = {(row["other"], row["one"]): _tau(row) for _, row in rows.iterrows()}
+    down, across = dict.fromkeys(rows["other"]), dict.fromkeys(rows["one"])
+    shown = {choice: list(down)} | {one: [texts.get((other, one), "") for other in down] for one in across}
+    return pd.DataFrame(shown, index=list(down))
+
+
+def _tau(row: pd.Series) -> str:
+    if math.isnan(row["tau"]):
+        return "–"
+    return f"{row['tau']:+z.2f}" + ("" if math.isnan(row["low"]) else f" [{row['low']:+z.2f}, {row['high']:+z.2f}]")
 
 
 def _best_point(row: pd.Series) -> str:

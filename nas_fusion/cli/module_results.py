@@ -26,10 +26,10 @@ def print_modules(result: ModuleComparison, report: Path) -> None:
     from nas_fusion.analysis import module_findings, plain_table
     from nas_fusion.analysis.module_tables import READING_POINTS, module_columns, point_columns, rank_columns
 
-    for table in (point_columns(result), module_columns(result), rank_columns(result)):
-        if len(table):
-            print_table(list(table), table.values.tolist())
-            print()
+    ranks = {f"Kendall's tau-b over {places}": table for places, table in rank_columns(result).items()}
+    for title, table in {"": point_columns(result), " ": module_columns(result), **ranks}.items():
+        print_table(list(table), table.values.tolist(), title.strip() or None)
+        print()
     print(f"{READING_POINTS}\n")
     print(plain_table(result.comparison))
     print()

@@ -58,7 +58,8 @@ def _body(result: ModuleComparison) -> Iterator[str]:
     yield from _table(f"{both} in numbers", point_columns(result), READING_POINTS)
     set_as_words = (f"Best {words.parameter}", "Best of all")
     yield from _table(f"What the {words.choices} bring and cost", module_columns(result), READING_MODULES, *set_as_words)
-    yield from _table(f"How alike the {words.choices} rank {words.parameters}", rank_columns(result), READING_RANKS, "Over")
+    for places, columns in rank_columns(result).items():
+        yield from _table(f"How alike the {words.choices} rank {places}", columns, READING_RANKS)
     yield from comparison_tables(result.comparison)
     yield f'<p class="about">{html.escape(_reading(result))}</p>'
     yield figure_html("arms", "Arms compared", arms_caption(result.comparison), arms_figure(result.comparison))

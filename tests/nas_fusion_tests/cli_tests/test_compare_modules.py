@@ -59,7 +59,7 @@ def test_arms_and_numbers(again: Outcome) -> None:
 
 
 def test_what_is_printed(again: Outcome) -> None:
-    for words in ("best in", "All modules: SFSA", "Kendall's tau-b", "3 subsets of points", "Test subjects (32)"):
+    for words in ("best in", "All modules: SFSA", "Kendall's tau-b over 3 subsets of points", "Test subjects (32)"):
         assert words in again.out
     assert any(line.startswith("- ") and "best point" in line for line in again.out.splitlines())
 

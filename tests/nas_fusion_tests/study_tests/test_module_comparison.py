@@ -98,6 +98,14 @@ def test_greedy_arms_have_every_single_point_too() -> None:
     assert [arm.name for arm in found.comparison.searches] == ["on-backward", "shifted-backward"]
 
 
+@pytest.mark.filterwarnings("ignore:.*failed 3 times")
+def test_points_that_cannot_be_built_are_left_out_and_named() -> None:
+    space = TinySpace(points=2, modules=("on", "shifted"), crash="p1")
+    found = compare_modules(space, tiny_cohort(), joint=None, plan={"epochs": 1}, device="cpu")
+    assert point_table(found)["loss"].isna().tolist() == [False, True, False, True]
+    assert module_findings(found)[0].sentence.endswith("not every single point of on and shifted could be evaluated.")
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

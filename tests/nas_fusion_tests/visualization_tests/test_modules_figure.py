@@ -68,7 +68,8 @@ def test_the_report_is_one_file_and_says_first_whether_the_point_moves(tmp_path:
         'id="intervals"',
         "Points and modules in numbers",
         "What the modules bring and cost",
-        "How alike the modules rank points",
+        "How alike the modules rank 3 single points",
+        "How alike the modules rank 7 subsets of points",
         "Arms compared",
         "How this was made",
     ]
