@@ -60,10 +60,10 @@ SETTINGS = {
         by_group=True,
     ),
     "digits-six-views": Setting(
-        seeds(3, folds=4), "2000 digits, six tables. Three divisions, a fifth to test, four folds of the rest.", TABLES
+        seeds(3, folds=3), "2000 digits, six tables. Three divisions, a fifth to test, three folds of the rest.", TABLES
     ),
     "breast-cancer": Setting(
-        seeds(5, folds=4), "569 masses, three tables. Five divisions, a fifth to test, four folds of the rest.", TABLES
+        seeds(5, folds=3), "569 masses, three tables. Five divisions, a fifth to test, three folds of the rest.", TABLES
     ),
     "mouse-connectomes": Setting(
         seeds(3, folds=3),
