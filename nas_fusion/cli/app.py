@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from nas_fusion.cli import cohort, compare, cross_validate, dashboard, evaluate, listing, report, search, worker
+from nas_fusion.cli import cohort, compare, cross_validate, dashboard, evaluate, export, listing, report, search, worker
 from nas_fusion.study.progress import WorkFailed
 
 DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
@@ -38,6 +38,7 @@ app.command("worker")(worker.worker)
 app.command("compare")(compare.compare)
 app.command("cross-validate")(cross_validate.cross_validate)
 app.command("evaluate")(evaluate.evaluate)
+app.command("export")(export.export)
 app.command("report")(report.report)
 app.command("dashboard")(dashboard.dashboard)
 app.add_typer(cohort.app, name="cohort")

@@ -21,7 +21,7 @@ def test_help_is_light() -> None:
     )
     finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert finished.stdout.splitlines()[-1] == "[0, 0] []"
-    for command in ("search", "worker", "compare", "evaluate", "report", "dashboard", "cohort", "list"):
+    for command in ("search", "worker", "compare", "evaluate", "export", "report", "dashboard", "cohort", "list"):
         assert command in finished.stdout
 
 
@@ -46,6 +46,17 @@ def test_evaluate(finished: Run) -> None:
     assert set(outcome.json["test"]) == {"sfsa", "A_0"}
     assert outcome.json["test"]["sfsa"]["accuracy"][0] > outcome.json["test"]["A_0"]["accuracy"][0]
     assert finished("evaluate", "--json").json == outcome.json
+
+
+def test_export(finished: Run, tmp_path: Path) -> None:
+    outcome = finished("export", "--to", "model", "--json")
+    assert outcome.code == 0 and outcome.json["study"] == "tiny-sfsa" and outcome.json["model"] == "model"
+    facts = json.loads((tmp_path / "model" / "model.json").read_text())
+    assert facts["facts"]["study"] == "tiny-sfsa" and facts["facts"]["source"] == "tiny-cohort"
+    (member,) = facts["members"]
+    assert member["key"] == outcome.json["key"] and (tmp_path / "model" / member["weights"][0]["file"]).is_file()
+    assert "`out` must be a new or empty folder" in finished("export", "--to", "model").err
+    assert finished("export").code == 2
 
 
 def test_worker_joins_and_finishes_what_another_began(finished: Run) -> None:
