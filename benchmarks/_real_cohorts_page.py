@@ -35,6 +35,8 @@ def page(record: dict[str, Any]) -> str:
         "in the paper. `best` selects the lowest mean loss over folds, `one_se` the fewest modules within one standard error.\n"
         "`A_0`: streams trained together, logits averaged; `late_fusion`: separately trained, probabilities averaged;\n"
         "`early_fusion`: one stream that sees all channels or features. On test subjects the folds' models are averaged.\n"
+        "What is grown from A_0 has trained longer than A_0, which alone lowers its loss where training is short, most of all\n"
+        "on the mice: a search with `control=true` compares with A_0 trained on. 32 mice rank nothing.\n"
         "Intervals (95 %) are over the units named, by the corrected resampled t (Nadeau and Bengio 2003, section 3).\n\n"
         f"Made by `{record['command']}`.\n\n" + "\n".join(parts)
     )
