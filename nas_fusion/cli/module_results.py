@@ -26,9 +26,11 @@ def print_modules(result: ModuleComparison, report: Path) -> None:
     from nas_fusion.analysis import module_findings, plain_table
     from nas_fusion.analysis.module_tables import READING_POINTS, module_columns, point_columns, rank_columns
 
-    ranks = {f"Kendall's tau-b over {places}": table for places, table in rank_columns(result).items()}
-    for title, table in {"": point_columns(result), " ": module_columns(result), **ranks}.items():
-        print_table(list(table), table.values.tolist(), title.strip() or None)
+    tables = {"": point_columns(result), "\n": module_columns(result)}
+    tables |= {f"Kendall's tau-b over {places}:\n": table for places, table in rank_columns(result).items()}
+    for title, table in tables.items():
+        print(title, end="")
+        print_table(list(table), table.values.tolist())
         print()
     print(f"{READING_POINTS}\n")
     print(plain_table(result.comparison))
