@@ -133,12 +133,15 @@ class FusionPointSpace(SearchSpace):
         return {"points": points, "modules": list(self.modules), "preset": self.preset, **own}
 
     def meaning(self) -> dict[str, Any]:
-        """Return the digests of pretrained weights, which keys depend on; nothing where there are none.
+        """Return what keys depend on beside options: digests of pretrained weights, and the order of a table's points.
+
+        Points at the same tap are passed in the order of the table, which a digest of the table alone would not tell.
 
         Raises:
             ValueError: If a file of weights cannot be read.
         """
-        return {"pretrained": self.weights.meaning()} if self.weights.files else {}
+        found: dict[str, Any] = {} if self.layout.points.table is None else {"order": list(self.points)}
+        return found | ({"pretrained": self.weights.meaning()} if self.weights.files else {})
 
     def notes(self, inputs: Inputs) -> dict[str, Any]:
         """Return what of the pretrained weights was used, and why the rest was not; nothing where there are none.

@@ -77,3 +77,14 @@ def test_options_and_keys_are_what_they_were(
 def test_what_is_said_by_default_is_not_kept() -> None:
     space = FusionPointSpace(meet="all", modalities=None, backbones={}, pretrained={}, backbone=None)
     assert space.options() == FusionPointSpace().options() and space.meaning() == {}
+
+
+def test_the_order_of_a_table_is_part_of_the_keys() -> None:
+    table = {"a": {"T1w": "layer1", "FLAIR": "layer1"}, "b": {"T1w": "layer1", "T2w": "layer1"}}
+    inputs, found = Inputs((T1W, FLAIR, T2W), CLASSES), {}
+    for order in ("ab", "ba"):
+        space = FusionPointSpace(points={point: table[point] for point in order})
+        both = space.complete({"a": "mmtm", "b": "mmtm"})
+        assert space.build(both, inputs).points == tuple(order)
+        found[order] = RecipeBook(space, inputs, inherit="none", overrides={}, facts={"seed": 0}).of(both).key
+    assert found["ab"] != found["ba"]
