@@ -114,12 +114,13 @@ def compared(differences: Mapping[str, Sequence[float]], heading: str) -> list[s
     return lines
 
 
-def introduction(record: Mapping[str, Any]) -> list[str]:
+def introduction(record: Mapping[str, Any], reservation: str = "") -> list[str]:
     """Return what was drawn and under which conditions it was measured, as lines of a page."""
+    fixed = f"fixed before, {reservation}" if reservation else "fixed before"
     return [
         f"Each of {len(record['cohort_seeds'])} seeds draws new subjects of the simulated MRI cohort (`discordance`,",
         f"{record['shape']}³ voxels, {record['train']} to train, {record['validation']} to validate, {record['test']} to test)",
-        "and new trainings. The design was fixed before; all runs are shown.",
+        f"and new trainings. The design was {fixed}; all its runs are shown.",
         "",
         made(record),
     ]

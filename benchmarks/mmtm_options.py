@@ -108,7 +108,7 @@ def page(record: Mapping[str, Any]) -> str:
         "",
         answer(results),
         "",
-        *answers.introduction(record),
+        *answers.introduction(record, "with what was left out named below"),
         "",
         "Candidates start from the weights of one A_0. The joint vector of ratio 1, 4, 16, 128 has 16, 4, 1, 1 numbers at",
         "layer1 and 128, 32, 8, 1 at layer4. For want of time the softmax with other ratios and a fifth cohort were left",

@@ -152,7 +152,7 @@ def page(record: Mapping[str, Any]) -> str:
         "",
         answer(results),
         "",
-        *answers.introduction(record),
+        *answers.introduction(record, "with what was left out named below"),
         "",
         "`warm` starts from the weights of A_0, `low rate` without restart of the learning rate (a tenth of the peak),",
         "`scratch` from random weights. Six sets of points with MMTM; `none` is the control. For want of time a seventh set",

@@ -49,8 +49,10 @@ def test_optima_regret_and_modules_are_read_from_the_words() -> None:
 def test_answer_and_page_show_settings_that_were_run() -> None:
     results = [row(counts.CHAIN, n, seed) for n in (2, 3) for seed in (0, 1, 2)]
     said = counts.answer(results)
-    assert "chain: with 2 3.0 rounds, 10.0 trainings, 1.0 times the operations and 2 2 2 modules, with 3" in said
-    assert "holds several modules in 0 of 6 complete landscapes" in said and "chain, 2: +0.049 (" in said and "MRI" not in said
+    assert "takes 3.0 to 3.0 rounds and 10.0 to 10.0 trainings" in said and "several modules in 6 of 6 searches" in said
+    assert "holds several in 0 of 6 complete landscapes" in said and "chain, 2: +0.049 (" in said and "MRI" not in said
+    more = [{**row(counts.PAIRS, 3, seed), "trained": 30, "flops": 9e12} for seed in (0, 1)]
+    assert "it takes 30.0 trainings with 3 (3.0 times the operations)." in counts.answer([*results, *more])
     assert counts.gains(results[:3], "best single point", "all four") == pytest.approx([0.05, 0.049, 0.048])
 
 
