@@ -216,8 +216,8 @@ def answer(results: Sequence[Row]) -> str:
         f"Where all modalities meet, SFSA takes {_range(together, 'rounds')} rounds and {_range(together, 'trained')} trainings "
         f"on the average, whatever their number ({_growth(together)}). {_who_meets(groups)}It selects several modules in "
         f"{selected} of {searches} searches, and the optimum holds several in {several} of {len(landscapes)} complete "
-        f"landscapes; but on test subjects all four modules against the best single point show {verdict} ({len(pairs)} looked "
-        "at; positive: four are better)."
+        f"landscapes; but on test subjects all four modules against the best single point show {verdict} ({len(pairs)} "
+        "looked at; positive: four are better)."
     )
 
 
