@@ -213,11 +213,11 @@ def answer(results: Sequence[Row]) -> str:
     more = "; ".join(f"{name}: {each.mean:+.3f} ({each.low:+.3f} to {each.high:+.3f})" for name, each in clear.items())
     verdict = f"clear differences in {more}" if clear else "no clear difference"
     return (
-        f"Where all modalities meet, SFSA takes {_range(together, 'rounds')} rounds and {_range(together, 'trained')} trainings "
-        f"on the average, whatever their number ({_growth(together)}). {_who_meets(groups)}It selects several modules in "
-        f"{selected} of {searches} searches, and the optimum holds several in {several} of {len(landscapes)} complete "
-        f"landscapes; but on test subjects all four modules against the best single point show {verdict} ({len(pairs)} "
-        "looked at; positive: four are better)."
+        f"Where all modalities meet, SFSA takes {_range(together, 'rounds')} rounds and {_range(together, 'trained')} "
+        f"trainings on the average, whatever their number ({_growth(together)}). {_who_meets(groups)}It selects several "
+        f"modules in {selected} of {searches} searches, and the optimum holds several in {several} of {len(landscapes)} "
+        f"complete landscapes; but on test subjects all four modules against the best single point show {verdict} "
+        f"({len(pairs)} looked at; positive: four are better)."
     )
 
 
