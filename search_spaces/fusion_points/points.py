@@ -89,7 +89,7 @@ def names(argument: str, given: Sequence[str] | str) -> tuple[str, ...]:
     if not isinstance(given, Iterable):
         raise ValueError(f"`{argument}` must be at least one name, each once, but got {given!r}.")
     found = split_choices(given) if isinstance(given, str) else tuple(given)
-    if not found or len(set(found)) < len(found) or not all(isinstance(name, str) and name for name in found):
+    if not found or not all(isinstance(name, str) and name for name in found) or len(set(found)) < len(found):
         raise ValueError(f"`{argument}` must be at least one name, each once, but got {list(found)}.")
     return found
 

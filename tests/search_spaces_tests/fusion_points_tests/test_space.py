@@ -137,6 +137,7 @@ def test_no_active_point_is_the_plain_streams() -> None:
         ({"preset": "smal"}, "`preset` must be one of small, paper, but got 'smal'. Did you mean 'small'"),
         ({"points": ("layer5",)}, "`points` must be places in the backbone, layer1_block1, .*, but got 'layer5'. Did you mean"),
         ({"points": ()}, "`points` must be at least one name"),
+        ({"points": [["layer1"]]}, r"`points` must be at least one name, each once, but got \[\['layer1'\]\]"),
         ({"epochen": 3}, "`options` must be among epochs, .*, but got 'epochen'. Did you mean 'epochs'"),
         ({"gate": "sigmoid", "modules": ("concat_conv",)}, "`options` must be among .*, but got 'gate'"),
         ({"epochs": 0}, "`epochs` must be at least 1, but got 0"),
