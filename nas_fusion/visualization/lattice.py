@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from nas_fusion.analysis.arms import Arm, Comparison
 from nas_fusion.analysis.naming import short_choices
+from nas_fusion.space import SearchSpace
 from nas_fusion.visualization.lattice_info import Edge, LatticeInfo, Node, is_move, lanes, lattice_info
 from nas_fusion.visualization.style import GRID, INK, PALE, colour, glyph, legend_entry, new_figure
 
@@ -59,8 +60,7 @@ def lattice_caption(comparison: Comparison) -> str:
         "accepted it; thin lines lead from a parent to what was tried from it, thick ones with an arrow along what was "
         f"accepted, dotted where several {words.parameters} changed at once. The legend shows and hides searches."
     )
-    shortened = {choice: short for choice, short in short_choices(comparison.space).items() if short != choice}
-    abbreviated = ", ".join(f"{short} {choice}" for choice, short in shortened.items())
+    abbreviated = ", ".join(f"{short} {choice}" for choice, short in _shortened(comparison.space).items())
     if abbreviated:
         text += f" {words.choices.capitalize()} are shortened: {abbreviated}."
     if info.everything:
@@ -73,6 +73,13 @@ def lattice_caption(comparison: Comparison) -> str:
             "what is drawn was evaluated by a search that did not evaluate everything, or was accepted, or is the best of all."
         )
     return text
+
+
+def _shortened(space: SearchSpace) -> dict[str, str]:
+    """Return the choices that are drawn as their beginnings, which those are not for which the space has names of its own."""
+    own, short = space.words.short, short_choices(space)
+    drawn = {c for p, choices in space.parameters.items() for c in choices if len(choices) > 2 and f"{p}={c}" not in own}
+    return {choice: short[choice] for choice in short if choice in drawn and short[choice] != choice}
 
 
 def _strokes(comparison: Comparison, info: LatticeInfo, position: int, arm: Arm) -> list[go.Scatter]:

@@ -9,6 +9,7 @@ from nas_fusion.space import SearchSpace
 from nas_fusion.visualization import lattice_figure
 from nas_fusion.visualization.lattice import lattice_caption
 from nas_fusion.visualization.lattice_info import is_move, lanes, lattice_info
+from nas_fusion.words import Words
 from tests.nas_fusion_tests.analysis_tests.builders import (
     SPACE,
     evaluation,
@@ -186,3 +187,11 @@ def backward() -> Arm:
     ]
     path = [(), (1, 2, 3, 4), (1, 3, 4), (1, 3)]
     return search("backward", "Backward search", steps, path, landscape=synergy_landscape())
+
+
+def test_choices_for_which_the_space_has_names_of_its_own_are_not_called_shortened() -> None:
+    class Named(SearchSpace):
+        words = Words(short={"layer1=mmtm(T1w,FLAIR)": "1:T1w×FLAIR", "layer1=mmtm": "1:all"})
+
+    comparison = planted_comparison(space=Named({"layer1": ["none", "mmtm", "mmtm(T1w,FLAIR)"]}), arms=(), landscape=None)
+    assert "shortened" not in lattice_caption(comparison)
