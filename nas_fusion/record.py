@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -79,6 +79,8 @@ class Predictions:
         labels: Class indices `(n,)`.
         probabilities: `(n, classes)`, rows sum to 1.
         seed: Which training seed's model predicted, counted from 0, `(n,)`; `None` where there is one.
+        groups: The group of each row (participant, site), `n` of them, `None` where every subject stands for itself: what is
+            said of other people than these draws groups, as the subjects of one are alike.
     """
 
     subjects: tuple[str, ...]
@@ -86,6 +88,17 @@ class Predictions:
     labels: npt.NDArray[np.int64]
     probabilities: npt.NDArray[np.float64]
     seed: npt.NDArray[np.int64] | None = None
+    groups: tuple[str, ...] | None = None
+
+    @property
+    def units(self) -> npt.NDArray[np.str_]:
+        """What was drawn independently, of each row `(n,)`: its group if there are at least two, else its subject."""
+        grouped = self.groups is not None and len(set(self.groups)) > 1
+        return np.array(self.groups if grouped else self.subjects)
+
+    def grouped(self, groups: Mapping[str, str] | None) -> Predictions:
+        """Return the same predictions with the group of each subject, `None` for none."""
+        return self if groups is None else replace(self, groups=tuple(groups[subject] for subject in self.subjects))
 
     def of(self, subjects: Collection[str]) -> Predictions:
         """Return the rows of some subjects, in their order here; others of them are passed over."""
@@ -97,6 +110,7 @@ class Predictions:
             labels=self.labels[rows],
             probabilities=self.probabilities[rows],
             seed=None if self.seed is None else self.seed[rows],
+            groups=None if self.groups is None else tuple(g for g, kept in zip(self.groups, rows, strict=True) if kept),
         )
 
     @property

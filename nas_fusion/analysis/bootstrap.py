@@ -30,10 +30,11 @@ def bootstrap_scores(
     """Return loss, accuracy, F1, sensitivity, specificity and AUC of some predictions, each with a percentile interval.
 
     What is drawn with replacement is subjects, each with all its rows, so that a subject predicted by several folds is not
-    counted as several people. Draws are *stratified* by class: the class sizes of the split were fixed by design (splits are
-    stratified), and every score stays defined in small cohorts. The draws depend on nothing but the subjects' order and the
-    seed, so the intervals of two arms rest on the same draws. They hold for the trained models as they are: what training
-    again would change is not in them.
+    counted as several people; where subjects come in groups (sessions of a participant, windows of a recording), groups with
+    all their subjects. Draws are *stratified* by class: the class sizes of the split were fixed by design (splits are
+    stratified), and every score stays defined in small cohorts. Groups that hold several classes are drawn from all. The draws
+    depend on nothing but the subjects' order and the seed, so the intervals of two arms rest on the same draws. They hold for
+    the trained models as they are: what training again would change is not in them.
 
     Args:
         predictions: Of at least one subject.
@@ -58,18 +59,20 @@ def bootstrap_scores(
 
 
 def stratified_weights(predictions: Predictions, resamples: int, seed: int) -> Array:
-    """Return how often each row is drawn in each resample `(resamples, rows)`: subjects drawn within their class."""
-    _, first, row_to_subject = np.unique(np.array(predictions.subjects), return_index=True, return_inverse=True)
-    labels = predictions.labels[first]
+    """Return how often each row is drawn `(resamples, rows)`: subjects, or groups of them, are drawn within their class."""
+    _, first, row_to_unit = np.unique(predictions.units, return_index=True, return_inverse=True)
+    strata = predictions.labels[first]
+    if np.any(strata[row_to_unit] != predictions.labels):  # groups of several classes
+        strata = np.zeros_like(strata)
     generator = np.random.default_rng(seed)
-    weights = np.zeros((resamples, len(labels)))
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
+    weights = np.zeros((resamples, len(strata)))
+    for stratum in np.unique(strata):
+        members = np.flatnonzero(strata == stratum)
         drawn = generator.integers(len(members), size=(resamples, len(members)))
         drawn += len(members) * np.arange(resamples)[:, None]
         counts = np.bincount(drawn.ravel(), minlength=resamples * len(members))
         weights[:, members] = counts.reshape(resamples, len(members))
-    return weights[:, row_to_subject]
+    return weights[:, row_to_unit]
 
 
 def _ends(drawn: Array, tail: float) -> tuple[float, float]:

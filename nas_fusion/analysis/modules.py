@@ -106,6 +106,7 @@ class SubjectLosses:
         first = next(iter(predictions.values()))
         self._subjects, index = np.unique(np.array(first.subjects), return_index=True)
         self._labels = first.labels[index]
+        self._groups = None if first.groups is None else tuple(np.array(first.groups)[index].tolist())
         self.rows: dict[Configuration, Array] = {c: self._by_subject(each) for c, each in predictions.items()}
         self.mean: dict[Configuration, float] = {c: float(row.mean()) for c, row in self.rows.items()}
         self._draws: tuple[tuple[int, int], Array] | None = None
@@ -127,8 +128,11 @@ class SubjectLosses:
 
     def _weights(self, resamples: int, seed: int) -> Array:
         n = len(self._subjects)
-        people = Predictions(tuple(self._subjects.tolist()), np.zeros(n, dtype=np.int64), self._labels, np.ones((n, 1)))
-        return stratified_weights(people, resamples, seed) / n
+        people = Predictions(
+            tuple(self._subjects.tolist()), np.zeros(n, dtype=np.int64), self._labels, np.ones((n, 1)), groups=self._groups
+        )
+        weights = stratified_weights(people, resamples, seed)
+        return weights / weights.sum(axis=1, keepdims=True)
 
 
 def point_table(

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy import stats
 
 from nas_fusion.analysis.scores import Array
@@ -18,10 +19,11 @@ class PairedDifference:
 
     Attributes:
         mean: Mean difference, in nats.
-        standard_error: Of the mean, over subjects.
+        standard_error: Of the mean, over subjects, or over groups where subjects come in groups.
         low: Lower end of the interval of the mean.
         high: Upper end.
         subjects: Number of subjects.
+        units: Number of what was drawn independently: groups where subjects come in groups, else subjects.
         candidates: Among how many candidates the second model was chosen as the best; the interval allows for it.
     """
 
@@ -31,6 +33,7 @@ class PairedDifference:
     high: float
     subjects: int
     candidates: int = 1
+    units: int = 0
 
 
 def paired_difference(a: Predictions, b: Predictions, *, confidence: float = 0.95, candidates: int = 1) -> PairedDifference:
@@ -40,6 +43,13 @@ def paired_difference(a: Predictions, b: Predictions, *, confidence: float = 0.9
     of the two means. The interval is Student's. If `b` is the best of several candidates *on these very subjects*, its
     lead flatters: with `candidates=m` each end is widened to the level `1 - (1 - confidence) / m` (Bonferroni), which
     holds for all m at once and so for the best of them. No interval over subjects holds what training again would change.
+
+    Where subjects come in groups, such as sessions of a participant, those of one group are alike: the standard error is then
+    the cluster-robust one over the G groups, the root of G / (G - 1) times the sum of the squared sums of deviations of each,
+    over the number of subjects, and Student's degrees of freedom are G - 1. With every subject a group of its own that is the
+    usual one.
+
+    Reference: Cameron and Miller, A Practitioner's Guide to Cluster-Robust Inference, J. Human Resources 50, 2015, section II.
 
     Args:
         a: Predictions of one model.
@@ -58,9 +68,23 @@ def paired_difference(a: Predictions, b: Predictions, *, confidence: float = 0.9
     n = len(differences)
     if n < 2:
         raise ValueError(f"`a` and `b` must share at least two subjects, but got {n}.")
-    mean, error = float(differences.mean()), float(differences.std(ddof=1) / math.sqrt(n))
-    reach = float(stats.t.ppf(1 - (1 - confidence) / (2 * candidates), n - 1)) * error
-    return PairedDifference(mean, error, mean - reach, mean + reach, n, candidates)
+    mean, (error, units) = float(differences.mean()), _standard_error(differences, _units(a))
+    reach = float(stats.t.ppf(1 - (1 - confidence) / (2 * candidates), units - 1)) * error
+    return PairedDifference(mean, error, mean - reach, mean + reach, n, candidates, units)
+
+
+def _units(predictions: Predictions) -> npt.NDArray[np.str_]:
+    """Return what each subject `(subjects,)`, sorted by id, was drawn with."""
+    _, first = np.unique(np.array(predictions.subjects), return_index=True)
+    return np.asarray(predictions.units[first])
+
+
+def _standard_error(values: Array, units: npt.NDArray[np.str_]) -> tuple[float, int]:
+    """Return the cluster-robust standard error of the mean of some values, and the number of clusters."""
+    _, row_to_unit = np.unique(units, return_inverse=True)
+    sums = np.bincount(row_to_unit, weights=values - values.mean())
+    n = len(sums)
+    return math.sqrt(n / (n - 1) * float(sums @ sums)) / len(values), n
 
 
 def subject_differences(a: Predictions, b: Predictions) -> Array:

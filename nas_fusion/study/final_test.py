@@ -42,7 +42,7 @@ def keys_of(arm: Arm) -> list[str]:
 def known_test(laboratory: Laboratory, keys: Sequence[str]) -> Predictions | None:
     """Return the predictions of some models together on the test subjects, `None` if they have not been made."""
     key = test_key(keys, laboratory.cohort)
-    return laboratory.store.predictions(key) if laboratory.store.has(key) else None
+    return laboratory.store.predictions(key).grouped(laboratory.groups) if laboratory.store.has(key) else None
 
 
 def test_key(keys: Sequence[str], cohort: Cohort) -> str:

@@ -85,6 +85,12 @@ class Laboratory:
             device=spec.device,
         )
 
+    @cached_property
+    def groups(self) -> dict[str, str] | None:
+        """Subject to its group (participant, site), `None` where there are none."""
+        groups = self.cohort.groups
+        return None if groups is None else dict(zip(self.cohort.subjects, groups, strict=True))
+
     def label(self, configuration: Configuration) -> str:
         """Return a configuration in a few words."""
         return points(self.space, configuration)

@@ -88,7 +88,7 @@ def _models(
         key = laboratory.worker.key(configuration, lineage=laboratory.worker.lineage(configuration))
         evaluation = laboratory.store.get(key)
         if evaluation is not None and laboratory.store.has(key):
-            yield configuration, Model(evaluation, laboratory.store.predictions(key))
+            yield configuration, Model(evaluation, laboratory.store.predictions(key).grouped(laboratory.groups))
 
 
 def _by_the_rule(arm: Arm, models: dict[Configuration, Model]) -> Arm:

@@ -136,7 +136,7 @@ def _predictions(laboratory: Laboratory, evaluation: Evaluation) -> Predictions:
         ValueError: If the store has lost them.
     """
     try:
-        return laboratory.store.predictions(evaluation.key)
+        return laboratory.store.predictions(evaluation.key).grouped(laboratory.groups)
     except KeyError:
         what = evaluation.reference or laboratory.label(evaluation.configuration or laboratory.space.baseline)
         raise ValueError(

@@ -81,8 +81,8 @@ def comparison_tables(comparison: Comparison) -> Iterator[str]:
         yield f"<h2>Test subjects</h2><p>{subjects} subjects that no search has seen, evaluated once, after all searches.</p>"
         yield table_html(tested, table["kind"][tested.index])
         yield (
-            '<p class="about">Below each score its 95 % bootstrap interval over subjects, drawn within each class. What '
-            "training again would change is not in them.</p>"
+            '<p class="about">Below each score its 95 % bootstrap interval over subjects, drawn within each class; over groups '
+            "where subjects come in groups. What training again would change is not in them.</p>"
         )
 
 

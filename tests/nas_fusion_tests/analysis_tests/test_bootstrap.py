@@ -78,3 +78,37 @@ def test_no_subject_is_refused() -> None:
     nobody = Predictions((), np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 2)))
     with pytest.raises(ValueError, match="`predictions` must hold at least one subject, but got none"):
         bootstrap_scores(nobody)
+
+
+# --- subjects in groups ---
+
+
+def test_a_group_is_drawn_with_all_its_subjects_within_its_class() -> None:
+    sample = predictions(0.5, subjects=24)  # classes alternate
+    groups = {
+        subject: f"{label}{i // 8}" for i, (subject, label) in enumerate(zip(sample.subjects, sample.labels, strict=True))
+    }
+    grouped = sample.grouped(groups)
+    weights = stratified_weights(grouped, 200, 0)
+    for group in set(groups.values()):
+        rows = np.array([groups[subject] == group for subject in sample.subjects])
+        assert (weights[:, rows] == weights[:, rows][:, :1]).all()
+    assert (weights[:, sample.labels == 0].sum(axis=1) == 12).all()  # three groups of four of each class
+
+
+def test_groups_of_several_classes_are_drawn_from_all() -> None:
+    sample = predictions(0.5, subjects=24)
+    grouped = sample.grouped({subject: f"p{i // 4}" for i, subject in enumerate(sample.subjects)})
+    weights = stratified_weights(grouped, 500, 0)
+    drawn = weights[:, ::4]  # the first of each of six groups
+    assert (drawn.sum(axis=1) == 6).all() and np.allclose(drawn.mean(axis=0), 1, atol=0.15)
+    wide, narrow = (bootstrap_scores(each)["loss"] for each in (copied_in_groups(sample), sample))
+    assert wide.high - wide.low == pytest.approx(narrow.high - narrow.low, rel=0.1)
+
+
+def copied_in_groups(sample: Predictions) -> Predictions:
+    """Return five people alike for each subject, a group each: their interval is that of the subjects."""
+    index = np.repeat(np.arange(len(sample.subjects)), 5)
+    subjects = tuple(f"{sample.subjects[i]}-{copy}" for copy, i in enumerate(index))
+    groups = tuple(sample.subjects[i] for i in index)
+    return Predictions(subjects, sample.fold[index], sample.labels[index], sample.probabilities[index], groups=groups)

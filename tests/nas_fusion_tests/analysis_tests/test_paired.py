@@ -84,3 +84,43 @@ def test_what_cannot_be_compared_is_refused() -> None:
         paired_difference(a, a, candidates=0)
     with pytest.raises(ValueError, match="`candidates` must be at least 1, but got 0"):
         chance_of_acceptance(0)
+
+
+# --- subjects in groups ---
+
+
+def copied(sample: Predictions, times: int, *, grouped: bool) -> Predictions:
+    """Return predictions of so many people alike for each subject, as a group or as people of their own."""
+    index = np.repeat(np.arange(len(sample.subjects)), times)
+    subjects = tuple(f"{sample.subjects[i]}-{copy}" for copy, i in enumerate(index))
+    groups = tuple(sample.subjects[i] for i in index) if grouped else None
+    return Predictions(subjects, sample.fold[index], sample.labels[index], sample.probabilities[index], groups=groups)
+
+
+def test_people_who_are_all_alike_in_their_group_count_once() -> None:
+    a, b = predictions(0.6, seed=1), predictions(0.5, seed=2)
+    once, alike = paired_difference(a, b), paired_difference(copied(a, 5, grouped=True), copied(b, 5, grouped=True))
+    assert alike == replace(
+        once, mean=alike.mean, standard_error=alike.standard_error, low=alike.low, high=alike.high, subjects=800
+    )
+    assert (alike.mean, alike.low, alike.high) == pytest.approx((once.mean, once.low, once.high))
+    naive = paired_difference(copied(a, 5, grouped=False), copied(b, 5, grouped=False))
+    assert naive.standard_error < 0.5 * alike.standard_error and naive.units == 800
+
+
+def test_groups_of_one_are_the_usual_interval_and_one_group_is_none() -> None:
+    a, b = predictions(0.6, seed=1), predictions(0.5, seed=2)
+    own = [each.grouped({subject: f"p{subject}" for subject in each.subjects}) for each in (a, b)]
+    assert paired_difference(*own).low == pytest.approx(paired_difference(a, b).low)
+    single = [each.grouped(dict.fromkeys(each.subjects, "site")) for each in (a, b)]
+    assert paired_difference(*single) == paired_difference(a, b)
+
+
+def test_the_error_over_groups_is_the_cluster_robust_one() -> None:
+    a, b = predictions(0.6, seed=1, subjects=40), predictions(0.5, seed=2, subjects=40)
+    groups = {subject: f"g{i % 7}" for i, subject in enumerate(a.subjects)}
+    found = paired_difference(a.grouped(groups), b.grouped(groups))
+    deviations = {subject: x - y - found.mean for subject, x, y in zip(a.subjects, a.losses, b.losses, strict=True)}
+    squares = [sum(deviations[s] for s in a.subjects if groups[s] == g) ** 2 for g in sorted(set(groups.values()))]
+    assert found.standard_error == pytest.approx(np.sqrt(7 / 6 * sum(squares)) / 40) and found.units == 7
+    assert found.high - found.mean == pytest.approx(stats.t.ppf(0.975, 6) * found.standard_error)
