@@ -62,6 +62,8 @@ class SearchSpace:
     """How reports speak of what it searches."""
     takes_plugins: Mapping[str, str] = MappingProxyType({})
     """Which of its options name plug-ins, and of which kind: where the command line accepts code of a file."""
+    files: tuple[str, ...] = ()
+    """Which of its options name files: what is in them takes part in keys, by `meaning`, where they are does not."""
 
     def __init__(self, parameters: Mapping[str, Sequence[str]], *, inherit: str | None = None) -> None:
         if not parameters:

@@ -88,7 +88,7 @@ class RecipeBook:
         self._lacking = frozenset(lacking)
         self._space, self._inputs, self._inherit = space, inputs, inherit
         self._overrides = _checked(overrides)
-        options = {name: value for name, value in space.options().items() if name != "inherit"}
+        options = {name: value for name, value in space.options().items() if name not in ("inherit", *space.files)}
         meaning = space.meaning()
         code = local_code_of(ingredients(space.all_uses()))  # changed code, other numbers
         more = {"meaning": meaning, "local_code": {f"{row['kind']}.{row['name']}": row["sha256"] for row in code}}

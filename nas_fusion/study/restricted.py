@@ -39,6 +39,7 @@ class RestrictedSpace(SearchSpace):
         super().__init__({p: (choices[0], choice) for p, choices in whole.parameters.items()}, inherit=whole.inherit)
         self.whole, self.choice = whole, choice
         self.name, self.cohort, self.presets, self.words = whole.name, whole.cohort, whole.presets, whole.words
+        self.files = whole.files
         self.complete_only = whole.complete_only
 
     def options(self) -> dict[str, Any]:

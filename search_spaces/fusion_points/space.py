@@ -83,6 +83,7 @@ class FusionPointSpace(SearchSpace):
     inherit = "parent"
     cohort = "simulated-mri"
     takes_plugins = MappingProxyType({"modules": "modules", "backbone": "backbones", "backbones": "backbones"})
+    files = ("pretrained",)
 
     def __init__(
         self,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import pytest
@@ -86,11 +87,13 @@ def test_evaluations_begin_where_the_file_ends_and_children_where_their_parent_d
         torch.testing.assert_close(alone[f"streams.a%2E1.{name}"], tensor)
 
 
-def test_keys_depend_on_what_is_in_the_file(cohort: Cohort, file: Path) -> None:
+def test_keys_depend_on_what_is_in_the_file_and_not_on_where_it_is(cohort: Cohort, file: Path, tmp_path: Path) -> None:
     space = FusionPointSpace(pretrained=str(file), **NARROW)
     plain = FusionPointSpace(**NARROW)
     assert space.meaning() == {"pretrained": {"*": hashlib.sha256(file.read_bytes()).hexdigest()}} and plain.meaning() == {}
     first = EvaluationWorker(space, cohort).key(space.baseline)
+    moved = FusionPointSpace(pretrained=shutil.copy(file, tmp_path / "elsewhere.pth"), **NARROW)
+    assert EvaluationWorker(moved, cohort).key(moved.baseline) == first
     torch.save({**torch.load(file, weights_only=True), "epoch": 1}, file)
     assert first != EvaluationWorker(space, cohort).key(space.baseline) != EvaluationWorker(plain, cohort).key(space.baseline)
 
