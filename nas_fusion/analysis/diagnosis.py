@@ -77,8 +77,10 @@ def _baseline_selected(comparison: Comparison, arm: Arm) -> Finding:
     words = comparison.space.words
     others = [e for e in arm.evaluations if e.configuration not in (None, comparison.space.baseline)]
     best = min(others, key=lambda e: e.value, default=None)
+    if best is None:
+        return _nothing_tried(comparison, arm)
     nearest = ""
-    if best is not None and best.configuration is not None:
+    if best.configuration is not None:
         name = in_words(comparison.space, best.configuration)
         rank, end = "nearest", ""
         if best.value < arm.value:
@@ -92,6 +94,19 @@ def _baseline_selected(comparison: Comparison, arm: Arm) -> Finding:
         f"{words.brings_nothing}: {arm.title} kept {words.baseline}, {words.baseline_is}.{nearest}",
         words.baseline_causes,
         next_command(comparison, dict(words.wider)),
+    )
+
+
+def _nothing_tried(comparison: Comparison, arm: Arm) -> Finding:
+    words = comparison.space.words
+    unknown = words.whether[0].upper() + words.whether[1:]
+    return Finding(
+        "nothing_tried",
+        f"{unknown}: {arm.title} has a loss of {words.baseline} alone, and of no candidate.",
+        (
+            "every candidate failed in training, or was stopped early: the study keeps each error",
+            "the search was allowed too few evaluations",
+        ),
     )
 
 

@@ -102,6 +102,14 @@ def test_the_baseline_selected() -> None:
     assert first.command.endswith("--module mmtm,concat_conv --study module-mmtm-concat_conv")
 
 
+def test_where_every_candidate_failed_nothing_is_said_of_fusion() -> None:
+    arm = sfsa(FLAT)
+    arm = replace(arm, best=SPACE.baseline, path=(SPACE.baseline,), evaluations=arm.evaluations[:1], parents=arm.parents[:1])
+    first = diagnose(planted_comparison(arms=(arm, baseline(0.40)), cohort=ADDITIVE))[0]
+    assert first.signature == "nothing_tried" and first.level == "warning"
+    assert first.sentence == "Whether fusion pays cannot be said: SFSA has a loss of the baseline alone, and of no candidate."
+
+
 def test_the_baseline_selected_although_another_has_the_lower_mean() -> None:
     arm = replace(sfsa(FLAT), best=SPACE.baseline, path=(SPACE.baseline,), value=0.46)
     first = diagnose(planted_comparison(arms=(arm, baseline(0.46)), cohort=ADDITIVE))[0]
