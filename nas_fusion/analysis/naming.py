@@ -51,8 +51,9 @@ def points(space: SearchSpace, configuration: Mapping[str, str]) -> str:
 def short_points(space: SearchSpace, configuration: Mapping[str, str]) -> str:
     """Return the same for figures, without what all parameters' names begin with: `1+3`, and `A₀` for the baseline.
 
-    Choices are shortened as `short_choices` says: `1m+3c`. Of long names, three and more parameters in a row are drawn
-    together: `1+3–8`; of names that are longer than any figure has room for, the beginning: `sc:e3+fc:e3+…`.
+    Choices are shortened as `short_choices` says: `1m+3c`, after words `early:m+late:c`. Of long names, three and more
+    parameters in a row are drawn together: `1+3–8`; of names that are longer than any figure has room for, the beginning:
+    `sc:e3+fc:e3+…`.
     """
     text = _short_points(space, configuration)
     while len(text) > _LONGEST and "+" in text.removesuffix("+…"):
@@ -63,7 +64,7 @@ def short_points(space: SearchSpace, configuration: Mapping[str, str]) -> str:
 def _short_points(space: SearchSpace, configuration: Mapping[str, str]) -> str:
     shared = 0 if len(space.parameters) == 1 else len(list(takewhile(_equal, zip(*space.parameters, strict=False))))
     names, short = {p: p[shared:] or p for p in space.parameters}, short_choices(space)
-    between = ":" if space.words.names_choices else ""
+    between = ":" if space.words.names_choices or not all(name[-1:].isdigit() for name in names.values()) else ""
     active = {
         p: space.words.short.get(f"{p}={c}") or names[p] + (between + short[c] if len(space.parameters[p]) > 2 else "")
         for p, c in space.active(configuration).items()

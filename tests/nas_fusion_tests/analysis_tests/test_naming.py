@@ -9,6 +9,7 @@ from tests.nas_fusion_tests.analysis_tests.builders import SPACE, on
 
 SEVERAL = SearchSpace({"layer1": ["none", "mmtm", "concat_conv"], "layer2": ["none", "mmtm"]})
 WORDS = SearchSpace({"early": ["none", "on"], "late": ["none", "on"]})
+WORDS_OF_SEVERAL = SearchSpace({"early": ["none", "mmtm", "film"], "late": ["none", "mmtm", "film"]})
 ONE = SearchSpace({"layer1": ["none", "on"]})
 
 
@@ -19,6 +20,7 @@ ONE = SearchSpace({"layer1": ["none", "on"]})
         (SPACE, dict(layer1="mmtm", layer3="mmtm"), "layer1 + layer3", "1+3"),
         (SEVERAL, dict(layer1="concat_conv", layer2="mmtm"), "layer1:concat_conv + layer2", "1c+2"),
         (WORDS, dict(early="on", late="on"), "early + late", "early+late"),
+        (WORDS_OF_SEVERAL, dict(early="mmtm", late="film"), "early:mmtm + late:film", "early:m+late:f"),
         (ONE, dict(layer1="on"), "layer1", "layer1"),
     ],
 )
