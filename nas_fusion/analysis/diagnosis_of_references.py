@@ -88,11 +88,13 @@ def is_clear(lead: PairedDifference, *, worse: bool = False) -> bool:
 
 
 def in_numbers(difference: PairedDifference, *, digits: int = 3) -> str:
-    """Return a difference with its standard error and interval."""
+    """Return a difference with its standard error and interval, and what the interval allows for."""
     mean, error, low, high = (
         f"{value:z.{digits}f}" for value in (difference.mean, difference.standard_error, difference.low, difference.high)
     )
-    return f"{mean} ± {error} nats (mean ± standard error of {difference.subjects} subjects, 95 % interval {low} to {high})"
+    grouped = f" in {difference.units} groups" if difference.units < difference.subjects else ""
+    widened = f", widened for the best of {difference.candidates}," if difference.candidates > 1 else ""
+    return f"{mean} ± {error} nats (mean ± standard error of {difference.subjects} subjects{grouped}, 95 % interval{widened} {low} to {high})"
 
 
 def _leads(comparison: Comparison, arm: Arm, other: Arm, lead: PairedDifference) -> str:

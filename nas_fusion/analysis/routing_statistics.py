@@ -118,4 +118,4 @@ def lost_without(adaptivity: Adaptivity, intervention: str, *, confidence: float
     n = len(differences)
     mean, error = float(differences.mean()), float(differences.std(ddof=1) / math.sqrt(n))
     reach = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * error
-    return PairedDifference(mean, error, mean - reach, mean + reach, n)
+    return PairedDifference(mean, error, mean - reach, mean + reach, n, units=n)

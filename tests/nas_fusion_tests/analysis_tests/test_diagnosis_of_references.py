@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from nas_fusion.analysis import Comparison, diagnose
+from nas_fusion.analysis import Comparison, diagnose, paired_difference
 from nas_fusion.analysis.diagnosis_of_cohort import noisy_modality
+from nas_fusion.analysis.diagnosis_of_references import in_numbers
 from nas_fusion.analysis.findings import Finding
 from tests.nas_fusion_tests.analysis_tests.builders import planted_comparison, predictions
 from tests.nas_fusion_tests.analysis_tests.routed import FUSED, SPACE, model, routed_comparison, routed_search, static
@@ -90,3 +91,11 @@ def test_a_noisy_modality_helps_where_the_static_model_fuses_it_with_profit() ->
     useless = routed_comparison(routed_search(SPACE.baseline, 0.58), static(0.58), SC, FC)
     (found,) = noisy_modality(useless, useless.arms[0])
     assert found.level == "warning" and "noise is shared" in found.causes and "scope=full" in found.command
+
+
+def test_a_difference_says_what_its_interval_allows_for() -> None:
+    a, b = predictions(0.6, seed=1, subjects=40), predictions(0.5, seed=2, subjects=40)
+    assert "standard error of 40 subjects, 95 % interval 0." in in_numbers(paired_difference(a, b))
+    groups = {subject: f"g{i % 5}" for i, subject in enumerate(a.subjects)}
+    grouped = in_numbers(paired_difference(a.grouped(groups), b.grouped(groups), candidates=7))
+    assert "standard error of 40 subjects in 5 groups, 95 % interval, widened for the best of 7, " in grouped
