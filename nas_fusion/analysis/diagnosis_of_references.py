@@ -94,7 +94,8 @@ def in_numbers(difference: PairedDifference, *, digits: int = 3) -> str:
     )
     grouped = f" in {difference.units} groups" if difference.units < difference.subjects else ""
     widened = f", widened for the best of {difference.candidates}," if difference.candidates > 1 else ""
-    return f"{mean} ± {error} nats (mean ± standard error of {difference.subjects} subjects{grouped}, 95 % interval{widened} {low} to {high})"
+    who = f"{difference.subjects} subjects{grouped}"
+    return f"{mean} ± {error} nats (mean ± standard error of {who}, 95 % interval{widened} {low} to {high})"
 
 
 def _leads(comparison: Comparison, arm: Arm, other: Arm, lead: PairedDifference) -> str:
