@@ -168,3 +168,16 @@ def test_points_draw_noise_of_their_own() -> None:
     supernet.draw(1.0, torch.Generator().manual_seed(0))
     first, second = (module for module in supernet.fusion.values() if isinstance(module, GatedFusion))
     assert not torch.equal(first.gate(), second.gate())
+
+
+def test_penalties_count_as_much_as_their_gates_are_open_and_do_not_move_them() -> None:
+    options = {"a": 0.1, "b": 0.3}
+    candidates = {n: build_module("channel_exchange", [4, 4], spatial_dims=0, sparsity=weight) for n, weight in options.items()}
+    module, logits = GatedFusion(candidates).eval(), torch.tensor([0.5, 1.0, -1.0])
+    with torch.no_grad():
+        module.gate.logits.copy_(logits)
+    penalty, weights = module.penalty(), logits.softmax(0)
+    assert penalty is not None
+    torch.testing.assert_close(penalty, weights[1] * 0.1 * 4 + weights[2] * 0.3 * 4)  # four scales of 1 may fall
+    penalty.backward()
+    assert module.gate.logits.grad is None and candidates["a"].get_parameter("scales").grad is not None

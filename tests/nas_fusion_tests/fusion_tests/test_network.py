@@ -12,7 +12,9 @@ from nas_fusion.fusion import FusionModule, FusionNetwork, Stream, build_module
 POINTS = ("layer1", "layer2", "layer3")
 CONVOLUTIONS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 NAMES = ("T1w", "FLAIR", "T2w", "DWI")
-IDENTITIES = [name for name in plugins.names("modules") if name != "mmtm_as_published"]
+# modules that are the identity when fresh and connect streams of different channels; all but the control let streams exchange
+IDENTITIES = [name for name in plugins.names("modules") if name not in ("mmtm_as_published", "channel_exchange")]
+EXCHANGES = [name for name in IDENTITIES if name != "se_gate"]
 
 
 class SpatialMean(nn.Module):
@@ -50,8 +52,8 @@ def network(n: int, spatial_dims: int, points: Sequence[str] = (), module: str =
     return FusionNetwork(parts, modules)
 
 
-def perturb(model: nn.Module) -> None:
-    torch.manual_seed(1)
+def perturb(model: nn.Module, seed: int = 1) -> None:
+    torch.manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
@@ -82,11 +84,11 @@ def test_activation_leaves_the_logits_bit_equal(n: int, spatial_dims: int, modul
 
 
 @every_shape
-@pytest.mark.parametrize("module", IDENTITIES)
+@pytest.mark.parametrize("module", EXCHANGES)
 @pytest.mark.parametrize("point", POINTS)
 def test_with_one_point_every_stream_hears_every_other(n: int, spatial_dims: int, module: str, point: str) -> None:
     model = network(n, spatial_dims, [point], module)
-    perturb(model)
+    perturb(model, seed=4)  # with others the two hidden units of FiLM may be dead
     inputs = {name: x.requires_grad_() for name, x in data(n, spatial_dims, batch=8).items()}
     for target, logits in model.by_stream(inputs).items():
         gradients = torch.autograd.grad(logits[:, 0].sum(), list(inputs.values()), retain_graph=True)

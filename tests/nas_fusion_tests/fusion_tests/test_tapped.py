@@ -400,6 +400,27 @@ def test_channels_may_come_last(training: bool) -> None:
     torch.testing.assert_close(through(stream, x), plain(x), rtol=1e-5, atol=1e-6)
 
 
+class Patches(nn.Module):
+    """Features are (batch, *spatial, channels), as in a Swin transformer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(3, 4), nn.Linear(4, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.second(torch.relu(self.first(x.movedim(1, -1)))).flatten(1, -2).mean(1)
+
+
+def test_channels_may_come_last_behind_several_axes() -> None:
+    module = Patches()
+    stream = TappedModule(module, ["first"], torch.zeros(2, 3, 5, 6, 7), channels_last=["first"])
+    x = torch.randn(2, 3, 5, 6, 7)
+    passage = stream.begin()
+    features = passage.advance(x, "first")
+    torch.testing.assert_close(features, module.first(x.movedim(1, -1)).movedim(-1, 1))
+    torch.testing.assert_close(passage.advance(features, None), module(x))
+
+
 @pytest.mark.parametrize(
     ("module", "example", "reduction"),
     [

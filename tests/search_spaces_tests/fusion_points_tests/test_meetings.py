@@ -75,6 +75,8 @@ def test_members_may_be_named_in_any_order_and_all_of_them_are_everyone() -> Non
     for choice in ("mmtm(FLAIR,T1w)", "mmtm"):
         space = FusionPointSpace(modules=[choice])
         assert list(space.build(space.complete({"layer1": choice}), inputs).fusion) == ["layer1-MMTM"]
+    space = FusionPointSpace(modules=["mmtm(T2w,T1w)"])
+    assert list(space.build(space.complete({"layer1": "mmtm(T2w,T1w)"}), tables(*NAMES)).fusion) == ["layer1-MMTM(0,2)"]
 
 
 def test_a_meeting_costs_less_than_everybody() -> None:
