@@ -179,5 +179,5 @@ def test_penalties_count_as_much_as_their_gates_are_open_and_do_not_move_them() 
     penalty, weights = module.penalty(), logits.softmax(0)
     assert penalty is not None
     torch.testing.assert_close(penalty, weights[1] * 0.1 * 4 + weights[2] * 0.3 * 4)  # four scales of 1 may fall
-    penalty.backward()
+    torch.autograd.backward([penalty])
     assert module.gate.logits.grad is None and candidates["a"].get_parameter("scales").grad is not None

@@ -155,6 +155,24 @@ def test_what_stands_in_an_absent_modality_has_no_influence(module: str, points:
     torch.testing.assert_close(expected[1], model({k: x[1:] for k, x in inputs.items()})[0])
 
 
+class Listener(FusionModule):
+    """The identity, which remembers what it was given; it fills what it returns for absent modalities too."""
+
+    def forward(self, features: list[torch.Tensor]) -> list[torch.Tensor]:
+        self.heard = [feature.detach() for feature in features]
+        return [feature + 1 for feature in features]
+
+
+def test_modules_get_zeros_for_absent_modalities_at_every_point() -> None:
+    parts = streams(3, 2)
+    heard = {point: Listener([s.taps[point].channels for s in parts.values()], spatial_dims=2) for point in POINTS}
+    model, inputs = FusionNetwork(parts, heard), data(3, 2)
+    model(inputs, torch.tensor([[True, False, True], [True, True, True]]))
+    for point in POINTS:
+        absent, *others = heard[point].heard[1][0], heard[point].heard[0], heard[point].heard[2], heard[point].heard[1][1]
+        assert not absent.any() and all(bool(feature.abs().sum() > 0) for feature in others)
+
+
 def test_logits_of_absent_modalities_do_not_count() -> None:
     model, inputs = network(3, 1), data(3, 1)
     logits = model.by_stream(inputs)
