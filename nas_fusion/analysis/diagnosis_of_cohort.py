@@ -13,7 +13,7 @@ from nas_fusion.analysis.diagnosis_of_references import ALONE, is_clear
 from nas_fusion.analysis.findings import Finding
 from nas_fusion.analysis.gain import gain_of
 from nas_fusion.analysis.naming import chosen_in_words
-from nas_fusion.analysis.paired import on_common_subjects, paired_difference
+from nas_fusion.analysis.paired import losses_by_subject, on_common_subjects, paired_difference
 from nas_fusion.record import Predictions
 from nas_fusion.words import Words
 
@@ -38,7 +38,7 @@ def above_or_below_floors(comparison: Comparison, arm: Arm) -> list[Finding]:
 
 def mean_interval(predictions: Predictions, candidates: int = 1) -> tuple[float, float]:
     """Return the 95 % interval of the mean loss over subjects, widened for a choice among candidates (Bonferroni)."""
-    losses = predictions.losses
+    losses = np.array(list(losses_by_subject(predictions).values()))
     reach = stats.t.ppf(1 - 0.025 / candidates, len(losses) - 1) * losses.std(ddof=1) / math.sqrt(len(losses))
     return float(losses.mean() - reach), float(losses.mean() + reach)
 

@@ -11,6 +11,7 @@ from scipy import stats
 from nas_fusion.analysis import paired_difference, synergy_landscape
 from nas_fusion.analysis.diagnosis_of_cohort import mean_interval
 from nas_fusion.analysis.gain import gain_of
+from nas_fusion.record import Predictions
 from tests.nas_fusion_tests.analysis_tests.builders import one_search, planted_comparison, predictions, sfsa
 
 
@@ -36,3 +37,15 @@ def test_the_interval_of_a_mean_loss_allows_for_the_choice(candidates: int) -> N
     losses = predictions(0.5).losses
     expected = stats.t.interval(1 - 0.05 / candidates, len(losses) - 1, losses.mean(), stats.sem(losses))
     assert np.allclose(mean_interval(predictions(0.5), candidates), expected)
+
+
+def test_a_subject_that_several_seeds_predict_counts_once() -> None:
+    once = predictions(0.5)
+    twice = Predictions(
+        subjects=once.subjects * 2,
+        fold=np.tile(once.fold, 2),
+        labels=np.tile(once.labels, 2),
+        probabilities=np.tile(once.probabilities, (2, 1)),
+        seed=np.repeat([0, 1], len(once.labels)),
+    )
+    assert np.allclose(mean_interval(twice), mean_interval(once))
