@@ -537,3 +537,14 @@ def test_misuse_of_a_passage_raises(x: torch.Tensor) -> None:
         stream.advance(x, "norm", None)
     with pytest.raises(ValueError, match=r"`channels_last` must be among the taps \['norm'\], but got 'fc'"):
         TappedModule(net(), ["norm"], torch.zeros(2, 1, 8, 8), channels_last=["fc"])
+
+
+def test_two_points_may_be_at_one_tap() -> None:
+    torch.manual_seed(0)
+    networks = {name: nn.Sequential(nn.Linear(4, 6), nn.Linear(6, 2)) for name in ("x", "y", "z")}
+    parts = {name: TappedModule(network, ["0"], torch.zeros(2, 4)) for name, network in networks.items()}
+    modules = {point: MMTM([6, 6], spatial_dims=0) for point in ("p", "q")}
+    taps = {"p": {"x": "0", "y": "0"}, "q": {"x": "0", "z": "0"}}
+    inputs = {name: torch.randn(3, 4) for name in parts}
+    expected = torch.stack([networks[name](inputs[name]) for name in parts]).mean(0)
+    torch.testing.assert_close(FusionNetwork(parts, modules, taps=taps)(inputs), expected)
