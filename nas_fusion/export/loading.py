@@ -33,13 +33,20 @@ def load_model(folder: str | Path, *, device: str = "cpu", allow_local_code: boo
     """
     path = Path(folder)
     facts = _facts(path)
+    try:
+        return _loaded(path, facts, allow_local_code).to(device)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"`folder` must be a model directory, but {path / FACTS} is garbled: {error!r}.") from error
+
+
+def _loaded(path: Path, facts: Mapping[str, Any], allow_local_code: bool) -> ExportedModel:
     adopt_again(local_code_of(facts["plugins"]), allowed=allow_local_code)
     check_ingredients(facts["plugins"])
     space = load_space(facts["space"]["name"], **facts["space"]["options"])
     modalities = tuple(Modality(m["name"], m["kind"], tuple(m["shape"])) for m in facts["modalities"])
     inputs = Inputs(modalities, tuple(facts["classes"]))
     members = [_member(path, _last_stage(space, inputs, member), member["weights"]) for member in facts["members"]]
-    return ExportedModel(members, modalities=modalities, classes=inputs.classes, facts=facts).to(device)
+    return ExportedModel(members, modalities=modalities, classes=inputs.classes, facts=facts)
 
 
 def _facts(path: Path) -> dict[str, Any]:
@@ -73,5 +80,6 @@ def _member(path: Path, stage: Stage, stored: Sequence[Mapping[str, Any]]) -> Me
 def _last_stage(space: SearchSpace, inputs: Inputs, member: Mapping[str, Any]) -> Stage:
     """Return the stage whose model is a member's: the last one of a configuration or a reference."""
     if member["configuration"] is not None:
+        space.check(member["configuration"])
         return space.stages(Configuration(member["configuration"]), inputs)[-1]
     return space.references(inputs)[member["reference"]].stages[-1]

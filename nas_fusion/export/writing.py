@@ -81,5 +81,5 @@ def _written(worker: Bench, key: str, number: int, folder: Path) -> dict[str, An
 def _known(worker: Bench, key: str) -> Evaluation:
     known = worker.store.get(key)
     if known is None:
-        raise ValueError(f"`keys` must be in the store, but {key!r} is not.")
+        raise ValueError(f"`keys` must be in the store undamaged, but {key!r} is not: the command that made it makes it again.")
     return known

@@ -119,12 +119,21 @@ def test_damage_and_wrong_use_are_refused(worker: EvaluationWorker, exported: Pa
         export_model(worker, [key], exported)
     with pytest.raises(ValueError, match="`keys` must be at least one"):
         export_model(worker, [], tmp_path / "none")
-    with pytest.raises(ValueError, match="`keys` must be in the store, but 'unknown'"):
+    with pytest.raises(ValueError, match="`keys` must be in the store undamaged, but 'unknown'"):
         export_model(worker, ["unknown"], tmp_path / "unknown")
     copy = export_model(worker, [key], tmp_path / "copy")
     weights = copy / "member0.fold1.seed0.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])
     with pytest.raises(ValueError, match=r"member0.fold1.seed0.safetensors is missing or damaged"):
+        load_model(copy)
+    facts = json.loads((copy / "model.json").read_text())
+    for garbled in ({"space": {}}, {"plugins": "x"}, {"members": [{}]}):
+        (copy / "model.json").write_text(json.dumps(facts | garbled))
+        with pytest.raises(ValueError, match=r"model\.json is garbled"):
+            load_model(copy)
+    other = [{**facts["members"][0], "configuration": {"layer9": "mmtm"}}]
+    (copy / "model.json").write_text(json.dumps(facts | {"members": other}))
+    with pytest.raises(ValueError, match="`configuration` must choose exactly for"):
         load_model(copy)
     (copy / "model.json").write_text("{")
     with pytest.raises(ValueError, match=r"model\.json cannot be read"):
