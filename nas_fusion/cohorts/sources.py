@@ -13,6 +13,7 @@ from nas_fusion.cohorts.connectome_options import ConnectomeOptions
 from nas_fusion.cohorts.drawing import draw_splits
 from nas_fusion.cohorts.options import SourceOptions
 from nas_fusion.cohorts.problem import Problem
+from nas_fusion.spelling import did_you_mean
 
 _SPLIT_OPTIONS = {"folds": "folds", "validation": "validation", "test": "test", "split_seed": "seed"}
 
@@ -81,7 +82,8 @@ def _path(source: str | Path) -> Path | None:
     if isinstance(source, str) and source in names:
         return None
     if not path.exists():
-        raise ValueError(f"`source` must be an existing file or folder or one of {', '.join(names)}, but got {str(source)!r}.")
+        known, hint = ", ".join(names), did_you_mean(str(source), names)
+        raise ValueError(f"`source` must be an existing file or folder or one of {known}, but got {str(source)!r}.{hint}")
     return path
 
 

@@ -29,7 +29,7 @@ from tests.nas_fusion_tests.cli_tests.conftest import ONE, Run
         ("search tiny --sampler beam --sampler-set width=0", "`width` must"),
         ("search tiny --sampler-set wight=3", "`--sampler-set` must give options of sfsa .*got 'wight'"),
         ("search tiny --data nowhere/cohort", "nowhere/cohort"),
-        ("search tiny --data simulated-mir", "simulated-mri, tiny-cohort, but got 'simulated-mir'"),
+        ("search tiny --data simulated-mir", "but got 'simulated-mir'. Did you mean 'simulated-mri'?"),
         ("search tiny --set points", "`--set` must have the form KEY=VALUE, but got 'points'"),
         ("search tiny --set =3", "`--set` must have the form KEY=VALUE"),
         ("search tiny --set pionts=3", "`--set` must give options of the space 'tiny' .*got 'pionts'"),
