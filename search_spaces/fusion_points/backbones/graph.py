@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from nas_fusion.fusion import Backbone, Passage, Stream
+from nas_fusion.fusion import Passage, Stream
 from nas_fusion.fusion.backbone import Described
+from search_spaces.fusion_points.backbones.layered import Layered
 
 
 class GraphConvolution(nn.Module):
@@ -105,7 +106,7 @@ class _GraphPassage(Passage):
 
 
 @dataclass(frozen=True)
-class Graph(Backbone):
+class Graph(Layered):
     """Graph convolutions for a matrix `(regions, regions)`, one for each point.
 
     An edge joins two regions whose connection is among the subject's strongest, by value and not by distance from zero. The
@@ -121,24 +122,14 @@ class Graph(Backbone):
         density: Fraction of the pairs of regions that are edges, in (0, 1].
     """
 
-    hidden: int = 64
-    layers: int = 4
     density: float = 0.12
 
     kinds = ("matrix", "covariance")
-    follows = True
 
     def __post_init__(self) -> None:
-        for name in ("hidden", "layers"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"`{name}` must be at least 1, but got {getattr(self, name)!r}.")
+        super().__post_init__()
         if not 0 < self.density <= 1:
             raise ValueError(f"`density` must be in (0, 1], but got {self.density!r}.")
-
-    @property
-    def points(self) -> tuple[str, ...]:
-        """Return `layer1`, `layer2`, ..."""
-        return tuple(f"layer{i}" for i in range(1, self.layers + 1))
 
     def build(self, modality: Described, classes: int, points: Sequence[str]) -> Stream:
         """Return the stream of a modality: a layer for each point, in their order; without any, those of `points`."""

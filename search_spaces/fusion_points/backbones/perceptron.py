@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from nas_fusion.fusion import Backbone, Stream
+from nas_fusion.fusion import Stream
 from nas_fusion.fusion.backbone import Described
+from search_spaces.fusion_points.backbones.layered import Layered
 
 
 @dataclass(frozen=True)
-class Perceptron(Backbone):
+class Perceptron(Layered):
     """Hidden layers, one for each point, each a linear map, batch normalisation and a ReLU.
 
     Attributes:
@@ -20,21 +21,7 @@ class Perceptron(Backbone):
         layers: How many points it offers where none are given by other streams, at least 1.
     """
 
-    hidden: int = 64
-    layers: int = 4
-
     kinds = ("vector",)
-    follows = True
-
-    def __post_init__(self) -> None:
-        for name in ("hidden", "layers"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"`{name}` must be at least 1, but got {getattr(self, name)!r}.")
-
-    @property
-    def points(self) -> tuple[str, ...]:
-        """Return `layer1`, `layer2`, ..."""
-        return tuple(f"layer{i}" for i in range(1, self.layers + 1))
 
     def build(self, modality: Described, classes: int, points: Sequence[str]) -> Stream:
         """Return the stream of a modality: a hidden layer for each point, in their order; without any, those of `points`."""
