@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from nas_fusion.analysis.scores import SCORES, Array, weighted_scores
 from nas_fusion.record import Predictions
@@ -60,9 +61,14 @@ def bootstrap_scores(
 
 def stratified_weights(predictions: Predictions, resamples: int, seed: int) -> Array:
     """Return how often each row is drawn `(resamples, rows)`: subjects, or groups of them, are drawn within their class."""
-    _, first, row_to_unit = np.unique(predictions.units, return_index=True, return_inverse=True)
-    strata = predictions.labels[first]
-    if np.any(strata[row_to_unit] != predictions.labels):  # groups of several classes
+    return unit_weights(predictions.units, predictions.labels, resamples, seed)
+
+
+def unit_weights(units: npt.NDArray[np.str_], labels: npt.NDArray[np.int64], resamples: int, seed: int) -> Array:
+    """Return how often each row is drawn `(resamples, rows)`, with its unit `(rows,)`, within the class of that."""
+    _, first, row_to_unit = np.unique(units, return_index=True, return_inverse=True)
+    strata = labels[first]
+    if np.any(strata[row_to_unit] != labels):  # units of several classes
         strata = np.zeros_like(strata)
     generator = np.random.default_rng(seed)
     weights = np.zeros((resamples, len(strata)))

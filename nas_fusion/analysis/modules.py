@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from nas_fusion.analysis.arms import Arm, Comparison
-from nas_fusion.analysis.bootstrap import stratified_weights
+from nas_fusion.analysis.bootstrap import unit_weights
 from nas_fusion.analysis.costs import cost_in_all
 from nas_fusion.analysis.scores import Array
 from nas_fusion.record import Evaluation, Predictions
@@ -106,7 +106,7 @@ class SubjectLosses:
         first = next(iter(predictions.values()))
         self._subjects, index = np.unique(np.array(first.subjects), return_index=True)
         self._labels = first.labels[index]
-        self._groups = None if first.groups is None else tuple(np.array(first.groups)[index].tolist())
+        self._units = first.units[index]
         self.rows: dict[Configuration, Array] = {c: self._by_subject(each) for c, each in predictions.items()}
         self.mean: dict[Configuration, float] = {c: float(row.mean()) for c, row in self.rows.items()}
         self._draws: tuple[tuple[int, int], Array] | None = None
@@ -127,11 +127,7 @@ class SubjectLosses:
         return np.asarray(self._draws[1] @ np.stack([self.rows[c] for c in configurations], axis=1))
 
     def _weights(self, resamples: int, seed: int) -> Array:
-        n = len(self._subjects)
-        people = Predictions(
-            tuple(self._subjects.tolist()), np.zeros(n, dtype=np.int64), self._labels, np.ones((n, 1)), groups=self._groups
-        )
-        weights = stratified_weights(people, resamples, seed)
+        weights = unit_weights(self._units, self._labels, resamples, seed)
         return weights / weights.sum(axis=1, keepdims=True)
 
 

@@ -79,7 +79,7 @@ class Store:
             The evaluation, or that which another process stored under the same key before.
         """
         files = {
-            _weights_name(evaluation.key, *divmod(number, evaluation.seeds)): _state_bytes(state)
+            _weights_name(evaluation.key, *divmod(number, evaluation.seeds)): state_bytes(state)
             for number, state in enumerate(weights)
         }
         files[f"{evaluation.key}.{_PREDICTIONS}.safetensors"] = _predictions_bytes(predictions)
@@ -115,7 +115,7 @@ class Store:
 
     def put_state(self, key: str, state: State, *, details: Mapping[str, Any] | None = None) -> None:
         """Store the state dict that a stage left for the next ones, under a key of its own; read it by `weights(key)`."""
-        self._put(key, {_weights_name(key): _state_bytes(state)}, {"details": dict(details or {})})
+        self._put(key, {_weights_name(key): state_bytes(state)}, {"details": dict(details or {})})
 
     def has(self, key: str) -> bool:
         """Return whether an evaluation or a stage's state is stored whole."""
@@ -217,7 +217,8 @@ def _digest_of(body: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
-def _state_bytes(state: State) -> bytes:
+def state_bytes(state: State) -> bytes:
+    """Return a state dict as the content of a safetensors file."""
     return safetensors.torch.save({name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()})
 
 

@@ -9,9 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
-
 from nas_fusion.evaluation.bench import Bench
+from nas_fusion.evaluation.store import state_bytes
 from nas_fusion.ingredients import ingredients
 from nas_fusion.record import Evaluation
 
@@ -65,8 +64,7 @@ def _written(worker: Bench, key: str, number: int, folder: Path) -> dict[str, An
     for fold in range(len(known.fold_losses)):
         for seed in range(known.seeds):
             name = f"member{number}.fold{fold}.seed{seed}.safetensors"
-            state = worker.model(key, fold, seed).state_dict()
-            content = safetensors.torch.save({k: tensor.detach().cpu().contiguous().clone() for k, tensor in state.items()})
+            content = state_bytes(worker.model(key, fold, seed).state_dict())
             (folder / name).write_bytes(content)
             weights.append({"file": name, "sha256": hashlib.sha256(content).hexdigest(), "fold": fold, "seed": seed})
     return {
