@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from optuna.storages import BaseStorage, InMemoryStorage
+from optuna.storages import BaseStorage
 
 from nas_fusion.space import Configuration
 from nas_fusion.study.budget import max_evaluations
 from nas_fusion.study.final_test import test_all
 from nas_fusion.study.jobs import ConfigurationJob, Job, ReferenceJob, StudyJob
-from nas_fusion.study.laboratory import Laboratory, split_digest
+from nas_fusion.study.laboratory import Laboratory
 from nas_fusion.study.outcome import chosen, last_error, summarise
 from nas_fusion.study.progress import Listener, PhaseStarted, WorkFailed, silent
 from nas_fusion.study.shortening import arm_specs
-from nas_fusion.study.spec import StudySpec, load_study, open_study
+from nas_fusion.study.spec import load_study, open_study
 from nas_fusion.study.workers import Crew, Solo
 
 if TYPE_CHECKING:
@@ -79,29 +79,25 @@ def compare(
     Raises:
         ValueError: If an option is wrong, or a study of that name was made differently.
     """
-    from nas_fusion.study.storage import open_storage
+    from nas_fusion.study.storage import storage_of
 
-    spec = StudySpec(
-        space=space.name,
-        space_options=space.options(),
-        source=cohort.name,
-        fingerprint=cohort.fingerprint,
-        split=split_digest(cohort.splits),
-        inherit=inherit or space.inherit,
-        plan=dict(plan or {}),
+    laboratory = Laboratory.of(
+        space,
+        cohort,
+        inherit=inherit,
+        plan=plan,
         seed=seed,
         seeds=seeds,
         racing=racing,
         halving=halving,
         device=device,
         trials=trials,
-        artifacts=str(artifacts),
+        artifacts=artifacts,
     )
-    laboratory = Laboratory(spec, space, cohort)
-    studies = InMemoryStorage() if storage is None else open_storage(storage) if isinstance(storage, str) else storage
+    studies = storage_of(storage)
     names = arm_names(study or space.name, samplers)
     # What is wrong with one is no reason to run the others first.
-    specs = arm_specs(spec, laboratory, samplers, sampler_options or {}, called="sampler_options")
+    specs = arm_specs(laboratory.spec, laboratory, samplers, sampler_options or {}, called="sampler_options")
     for sampler, name in names.items():
         open_study(specs[sampler], studies, name)
     crew = Solo(laboratory, studies, listener)
@@ -164,16 +160,21 @@ def run_comparison(
     """
     for name in names:
         run_search(laboratory, storage, name, crew, listener=listener, trials=trials)
-    for jobs in audit(laboratory):
+    return finished(laboratory, crew, listener, lambda: summarise(laboratory, storage, names))
+
+
+def finished(laboratory: Laboratory, crew: Crew, listener: Listener, summary: Callable[[], Comparison]) -> Comparison:
+    """Train the references of searches that have ended, evaluate all arms once on the test subjects, and return the summary."""
+    for jobs in _audit(laboratory):
         listener(PhaseStarted("references", len(jobs)))
         crew.run(jobs)
     if laboratory.cohort.splits is not None and laboratory.cohort.splits.test:
         listener(PhaseStarted("test subjects, once"))
-        test_all(laboratory, summarise(laboratory, storage, names))
-    return summarise(laboratory, storage, names)
+        test_all(laboratory, summary())
+    return summary()
 
 
-def audit(laboratory: Laboratory) -> list[list[Job]]:
+def _audit(laboratory: Laboratory) -> list[list[Job]]:
     """Return the jobs that the references need: what is trained first, what averages it second."""
     references = laboratory.space.references(laboratory.cohort.inputs)
     trained: list[Job] = [ReferenceJob(name) for name, reference in references.items() if reference.stages]

@@ -72,23 +72,22 @@ def cross_validate(
     if workers > 1 and not artifacts:
         raise ValueError("`artifacts` must be a folder or a URL where several workers meet, but got none.")
     name, options = source or (cohort.name, {})
-    spec = StudySpec(
-        space=space.name,
-        space_options=space.options(),
+    laboratory = Laboratory.of(
+        space,
+        cohort,
         source=name,
         source_options=dict(options),
-        fingerprint=cohort.fingerprint,
         split="" if cohort.splits is None else split_digest(cohort.splits),
-        inherit=inherit or space.inherit,
-        plan=dict(plan or {}),
+        inherit=inherit,
+        plan=plan,
         seed=seed,
         device=device,
-        artifacts=str(artifacts),
+        artifacts=artifacts,
     )
     found = arms_of(space, cohort.inputs, arms)
     cross_plan = CrossPlan(folds, repeats, validation, seed)
     devices = devices_of_workers(device, workers, most=folds * repeats)
-    return run_cross_validation(Laboratory(spec, space, cohort), found, cross_plan, devices, against=against, listener=listener)
+    return run_cross_validation(laboratory, found, cross_plan, devices, against=against, listener=listener)
 
 
 def run_cross_validation(

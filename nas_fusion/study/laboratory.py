@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from nas_fusion.analysis.naming import points
 from nas_fusion.samplers import load_sampler
@@ -39,6 +41,43 @@ class Laboratory:
         self.spec, self.space, self.cohort = made_of(spec, space), space, cohort
         self.allow_local_code = allow_local_code
         self._last: Laboratory | None = None
+
+    @classmethod
+    def of(
+        cls,
+        space: SearchSpace,
+        cohort: Cohort,
+        *,
+        inherit: str | None = None,
+        plan: Mapping[str, Any] | None = None,
+        artifacts: str | Path = "",
+        **settings: Any,
+    ) -> Laboratory:
+        """Return the laboratory of a space and a cohort that are at hand.
+
+        Args:
+            space: The search space.
+            cohort: The cohort.
+            inherit: Where weights come from, `None` for the space's rule.
+            plan: Overrides of the training plan, such as `{"epochs": 5}`.
+            artifacts: Folder or URL of the store, this process's memory by default.
+            **settings: Other fields of `StudySpec`.
+
+        Raises:
+            ValueError: If the cohort has no splits and `split` is not given, or a setting is out of its range.
+        """
+        if "split" not in settings:
+            settings["split"] = split_digest(cohort.splits)
+        spec = StudySpec(
+            space=space.name,
+            space_options=space.options(),
+            fingerprint=cohort.fingerprint,
+            inherit=inherit or space.inherit,
+            plan=dict(plan or {}),
+            artifacts=str(artifacts),
+            **{"source": cohort.name, **settings},
+        )
+        return cls(spec, space, cohort)
 
     def within(self, module: str) -> Laboratory:
         """Return the laboratory of a study of a comparison of modules, see `StudySpec.module`: with the same store.

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from optuna.storages import BaseStorage, InMemoryStorage
+from optuna.storages import BaseStorage
 
-from nas_fusion.study.comparison import audit, run_search
-from nas_fusion.study.final_test import test_all
+from nas_fusion.study.comparison import finished, run_search
 from nas_fusion.study.jobs import ConfigurationJob
-from nas_fusion.study.laboratory import Laboratory, split_digest
+from nas_fusion.study.laboratory import Laboratory
 from nas_fusion.study.module_outcome import points_of_modules, summarise_modules
 from nas_fusion.study.outcome import chosen
 from nas_fusion.study.progress import Listener, PhaseStarted, silent
@@ -76,25 +75,21 @@ def compare_modules(
     Raises:
         ValueError: If there are fewer than two modules, an option is wrong, or a study of that name was made differently.
     """
-    from nas_fusion.study.storage import open_storage
+    from nas_fusion.study.storage import storage_of
 
-    spec = StudySpec(
-        space=space.name,
-        space_options=space.options(),
-        source=cohort.name,
-        fingerprint=cohort.fingerprint,
-        split=split_digest(cohort.splits),
-        inherit=inherit or space.inherit,
-        plan=dict(plan or {}),
+    laboratory = Laboratory.of(
+        space,
+        cohort,
+        inherit=inherit,
+        plan=plan,
         seed=seed,
         seeds=seeds,
         device=device,
         trials=trials,
-        artifacts=str(artifacts),
+        artifacts=artifacts,
         module=JOINT,
     )
-    laboratory = Laboratory(spec, space, cohort)
-    studies = InMemoryStorage() if storage is None else open_storage(storage) if isinstance(storage, str) else storage
+    studies = storage_of(storage)
     specs = module_specs(laboratory, study or f"{space.name}-modules", samplers, joint=joint, options=sampler_options or {})
     for name, each in specs.items():
         open_study(each, studies, name)
@@ -174,12 +169,7 @@ def run_modules(
     jobs = [ConfigurationJob(each, laboratory.worker.lineage(each)) for each in dict.fromkeys(wanted)]
     listener(PhaseStarted("every module at every point", len(jobs)))
     crew.run(jobs)
-    for more in audit(laboratory):
-        listener(PhaseStarted("references", len(more)))
-        crew.run(more)
-    if laboratory.cohort.splits is not None and laboratory.cohort.splits.test:
-        listener(PhaseStarted("test subjects, once"))
-        test_all(laboratory, summarise_modules(laboratory, storage, names).comparison)
+    finished(laboratory, crew, listener, lambda: summarise_modules(laboratory, storage, names).comparison)
     return summarise_modules(laboratory, storage, names)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from optuna.exceptions import ExperimentalWarning, OptunaError
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalRedisBackend
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
 
@@ -46,6 +46,15 @@ def open_storage(url: str, *, create: bool = True) -> BaseStorage:
             _check_file(Path(url.removeprefix(_SQLITE)), url, create=create)
         return _guarded(url, lambda: _rdb(url))
     return _guarded(url, lambda: _journal(url, create=create))
+
+
+def storage_of(storage: BaseStorage | str | None) -> BaseStorage:
+    """Return a storage that is given as it is or by its URL; this process's memory for `None`.
+
+    Raises:
+        ValueError: As `open_storage`.
+    """
+    return InMemoryStorage() if storage is None else open_storage(storage) if isinstance(storage, str) else storage
 
 
 def _redis(url: str) -> JournalStorage:
